@@ -1,0 +1,134 @@
+"""Compaction and retention: 10 s -> 1 min -> 10 min -> 1 h -> 1 d.
+
+A stretch is compacted once it is closed: its rows are merged series by series over all writers into rows of the next resolution,
+whose ids follow from what they are about, and then the watermark of that resolution moves past it. The watermark moves last, and
+readers use a resolution only below its watermark, so a crash anywhere leaves either rows that nobody reads yet and the next run
+completes, or a finished stretch. The finer rows stay until their own retention ends.
+
+A minute closes a minute late, and the flusher never stamps a row before ``earliest_open``. So no row arrives in a closed minute,
+even from a host whose clock is behind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from uuid import UUID
+
+from perfsuite.metrics import leader
+from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Cell, Span, Storage, get_storage
+
+GRACE_S = 60
+COMPACT_EVERY_S = 10
+TRIM_EVERY_S = 60
+TRIM_CHUNK = 1_000
+# One trim deletes at most this many rows of a resolution; the next one goes on.
+TRIM_ROWS = 50_000
+
+Checkpoint = Callable[[], None]
+
+
+def watermark(resolution: int) -> str:
+    """Return the name of the mark below which the rows of a resolution are complete."""
+    return f"compacted:{resolution}"
+
+
+def watermarks(storage: Storage) -> dict[int, int]:
+    """Return the watermark of each resolution above the finest that has one, in seconds since the epoch."""
+    names = {watermark(resolution): resolution for resolution in RESOLUTIONS[1:]}
+    return {names[name]: value for name, value in storage.marks(list(names)).items()}
+
+
+def earliest_open(storage: Storage) -> int:
+    """Return the first instant that a new row may be stamped with: one minute after the last closed one, which cannot close soon."""
+    closed = storage.marks([watermark(60)]).get(watermark(60))
+    return 0 if closed is None else closed + 60
+
+
+def compact(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> int:
+    """Compact all that is closed at ``now``; return how many stretches were. ``checkpoint`` is called before each."""
+    storage, done = get_storage(), 0
+    for source, target in zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False):
+        while _compact_next(storage, source, target, time.time() if now is None else now, checkpoint):
+            done += 1
+    return done
+
+
+def waiting(now: float | None = None) -> int:
+    """Return how many seconds of closed 10-second rows wait for compaction."""
+    storage = get_storage()
+    first = storage.first_start(RESOLUTIONS[0], watermarks(storage).get(60))
+    closed = _floor(int(time.time() if now is None else now) - GRACE_S, 60)
+    return 0 if first is None else max(0, closed - _floor(first, 60))
+
+
+def _compact_next(storage: Storage, source: int, target: int, now: float, checkpoint: Checkpoint) -> bool:
+    marks = watermarks(storage)
+    done = marks.get(target)
+    closed = int(now) - GRACE_S if source == RESOLUTIONS[0] else marks.get(source, 0)
+    first = storage.first_start(source, done)
+    if first is None or (start := _floor(first, target)) + target > closed:
+        return False
+    checkpoint()
+    cells = storage.cells([Span(source, start, start + target)])
+    storage.append(_merge(cells, target, start), again=True)
+    checkpoint()
+    if not storage.move_mark(watermark(target), done, start + target):
+        raise leader.LeaseLost
+    return True
+
+
+def _merge(cells: list[Cell], resolution: int, start: int) -> list[BucketRow]:
+    merged: dict[tuple[str, str], Histogram] = {}
+    for cell in cells:
+        held = merged.setdefault((cell.kind, cell.series), Histogram())
+        held.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
+    return [
+        BucketRow(_row_id(resolution, start, series), resolution, start, kind, series, h.count, h.sum, h.min, h.max, h.to_bytes())
+        for (kind, series), h in merged.items()
+    ]
+
+
+def _row_id(resolution: int, start: int, series: str) -> UUID:
+    return UUID(bytes=blake2b(f"{resolution}:{start}:{series}".encode(), digest_size=16).digest())
+
+
+def _floor(instant: int, step: int) -> int:
+    return instant - instant % step
+
+
+def cutoffs(now: float | None = None) -> dict[int, int]:
+    """Return for each resolution the instant before which its rows are past their retention and already compacted."""
+    instant, settings, marks = int(time.time() if now is None else now), MetricsSettings.get(), watermarks(get_storage())
+    found: dict[int, int] = {}
+    for resolution, coarser in zip(RESOLUTIONS, [*RESOLUTIONS[1:], None], strict=True):
+        expired = instant - settings.keep_s(resolution)
+        found[resolution] = expired if coarser is None else min(expired, marks.get(coarser, 0))
+    return found
+
+
+def trim(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> dict[int, int]:
+    """Delete what is past its retention, in small chunks; return how many rows of each resolution were deleted."""
+    storage, deleted = get_storage(), {}
+    for resolution, before in cutoffs(now).items():
+        gone = 0
+        while gone < TRIM_ROWS:
+            checkpoint()
+            chunk = storage.trim(resolution, before, TRIM_CHUNK)
+            gone += chunk
+            if chunk < TRIM_CHUNK:
+                break
+        deleted[resolution] = gone
+    oldest = int(time.time() if now is None else now) - MetricsSettings.get().keep_1d_s
+    storage.trim_series(oldest, TRIM_CHUNK)
+    return deleted
+
+
+def register_jobs() -> None:
+    """Register compaction and retention with the leader."""
+    leader.register_job("compact", COMPACT_EVERY_S, compact)
+    leader.register_job("trim", TRIM_EVERY_S, trim)
+

@@ -1,0 +1,226 @@
+"""The flusher: a daemon thread that writes what the recorder holds, and beats the leader's heart.
+
+It starts with the first value recorded in a process, so a fork before that needs no care and one after it starts its own. It
+replaces no signal handler: the final flush is an ``atexit`` function, which gunicorn, mod_wsgi and management commands run. A
+server that ends by re-raising its signal, as uvicorn does, needs ``perfsuite.metrics.asgi.with_lifespan``.
+
+While the store is away, what was taken waits in ``pending``, bounded; each batch keeps its ids, so that writing one again whose
+outcome is unknown counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import random
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import UUID, uuid4
+
+from perfsuite.exceptions import StoreUnavailable
+from perfsuite.metrics import kinds, leader
+from perfsuite.metrics.compaction import earliest_open
+from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.recorder import recorder
+from perfsuite.metrics.request import suppress
+from perfsuite.metrics.storages import BucketRow, SeriesRow, Storage, get_storage
+from perfsuite.timing import elapsed_us
+
+logger = logging.getLogger("perfsuite.metrics")
+
+RESOLUTION_S = 10
+FIRST_FLUSH_S = 1.0
+TICK_S = 5.0
+FINAL_FLUSH_S = 2.0
+DAY_S = 86_400
+
+
+@dataclass
+class Batch:
+    """What one flush took: rows without their start, and whether a try to write them has failed."""
+
+    at: int
+    rows: list[BucketRow]
+    series: dict[str, SeriesRow]
+    tried: bool = False
+
+    def count(self) -> int:
+        """Return how many values the rows stand for."""
+        return sum(row.count for row in self.rows)
+
+
+class Flusher:
+    """Moves this process's numbers into the store; made once per process as ``flusher``."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._writer = uuid4().hex
+        self._sequence = 0
+        self._announced: dict[str, int] = {}
+        self._stopped = False
+        self.pending: deque[Batch] = deque()
+        self.error = ""
+
+    def start(self) -> None:
+        """Start the thread, unless it runs, nothing is to be measured, or this is a test run."""
+        if self._thread is None and not self._stopped and not in_test_run() and MetricsSettings.get().enabled:
+            self._thread = threading.Thread(target=self._run, name="perfsuite-flusher", daemon=True)
+            self._thread.start()
+
+    def flush(self, wait_s: float = 60.0) -> bool:
+        """Write all that this process has measured; return whether all of it is in the store now.
+
+        Never raises. Values recorded meanwhile wait for the next flush. Waits at most ``wait_s`` for a flush that is under way.
+        """
+        if not self._lock.acquire(timeout=wait_s):
+            return False
+        try:
+            with suppress():
+                self._take()
+                return self._write_pending()
+        finally:
+            self._lock.release()
+
+    def stop(self) -> None:
+        """Flush for the last time in this process, unless the store was away a moment ago, and give up the lead."""
+        self._stopped = True
+        self._wake.set()
+        if self.error or in_test_run():
+            return
+        if self.flush(wait_s=FINAL_FLUSH_S):
+            leader.resign()
+
+    def _run(self) -> None:
+        next_flush = time.monotonic() + FIRST_FLUSH_S
+        next_tick = next_flush + TICK_S
+        while not self._stopped:
+            self._wake.wait(max(0.0, min(next_flush, next_tick) - time.monotonic()))
+            if self._stopped or in_test_run():
+                return
+            now = time.monotonic()
+            if now >= next_flush:
+                self.flush()
+                next_flush = now + MetricsSettings.get().flush_interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+            if now >= next_tick:
+                leader.tick()
+                next_tick = now + TICK_S * random.uniform(0.9, 1.1)  # noqa: S311
+            close_store()
+
+    def _take(self) -> None:
+        taken = recorder.take()
+        if not taken:
+            return
+        self._sequence += 1
+        rows, series = [], {}
+        for (kind, labels), value in taken.items():
+            described = describe(kind, labels)
+            series[described.id] = described
+            row_id = UUID(bytes=_digest(16, self._writer, str(self._sequence), described.id))
+            numbers = (value.count, value.sum, value.min, value.max, value.to_bytes())
+            rows.append(BucketRow(row_id, RESOLUTION_S, 0, kind, described.id, *numbers))
+        self.pending.append(Batch(int(time.time()), rows, series))
+        self._drop_beyond(MetricsSettings.get().max_pending_rows)
+
+    def _drop_beyond(self, limit: int) -> None:
+        while len(self.pending) > 1 and sum(len(batch.rows) for batch in self.pending) > limit:
+            dropped = self.pending.popleft()
+            for row in dropped.rows:
+                recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
+
+    def _write_pending(self) -> bool:
+        try:
+            storage = get_storage()
+            while self.pending:
+                self._write(storage, self.pending[0])
+                self.pending.popleft()
+        except StoreUnavailable as exc:
+            self._note(str(exc))
+            return False
+        except Exception as exc:
+            self._note(f"The metrics store failed with {type(exc).__name__}: {exc}")
+            return False
+        self._note("")
+        return True
+
+    def _write(self, storage: Storage, batch: Batch) -> None:
+        started = time.perf_counter()
+        self._announce(storage, batch)
+        start = max(batch.at - batch.at % RESOLUTION_S, earliest_open(storage))
+        again, batch.tried = batch.tried, True
+        storage.append([row._replace(start=start) for row in batch.rows], again=again)
+        if any(not row.kind.startswith("self.") for row in batch.rows):
+            recorder.observe(kinds.SELF_FLUSH.name, (), elapsed_us(started))
+
+    def _announce(self, storage: Storage, batch: Batch) -> None:
+        today = batch.at - batch.at % DAY_S
+        new = [row for row in batch.series.values() if self._announced.get(row.id) != today]
+        if new:
+            storage.announce(new, today)
+            if len(self._announced) > 20_000:
+                self._announced.clear()
+            self._announced.update(dict.fromkeys((row.id for row in new), today))
+
+    def _note(self, error: str) -> None:
+        """Log when the store goes away and when it is back, once each."""
+        if error and not self.error:
+            logger.error("%s Numbers wait in memory; the site is not affected.", error)
+        elif self.error and not error:
+            logger.warning("The metrics store works again.")
+        self.error = error
+
+
+def describe(kind: str, labels: tuple[str, ...]) -> SeriesRow:
+    """Return the row that describes a series; its id follows from its kind and label values."""
+    text = json.dumps(labels, ensure_ascii=False, separators=(",", ":"))
+    return SeriesRow(_digest(8, kind, text).hex(), kind, text)
+
+
+def _digest(size: int, *parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=size).digest()
+
+
+def in_test_run() -> bool:
+    """Tell whether Django's test environment is set up in this process, by ``manage.py test`` or pytest-django."""
+    test_utils = sys.modules.get("django.test.utils")
+    return hasattr(getattr(test_utils, "_TestState", None), "saved_data")
+
+
+def close_store() -> None:
+    """Let go of this thread's connection to the store; a failure to do so is of no account."""
+    try:
+        get_storage().close()
+    except Exception:
+        logger.debug("The connection to the metrics store could not be closed.", exc_info=True)
+
+
+flusher = Flusher()
+
+
+def install() -> None:
+    """Connect the flusher to the recorder and to the end of the process. Idempotent."""
+    recorder.on_first = _on_first
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def _on_first() -> None:
+    flusher.start()
+
+
+def _at_exit() -> None:
+    flusher.stop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=flusher._reset)

@@ -1,0 +1,165 @@
+"""Histograms whose percentiles stay right when they are merged over workers, hosts and time.
+
+The buckets grow geometrically, as in DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch
+with relative-error guarantees", VLDB 2019): a value of at least one unit is answered with at most 2 % relative error by
+nearest rank, however the values were split before merging. Zero has a bucket of its own; between zero and one unit the
+error is at most one unit. Merging is addition, so its order does not matter. The average of several p95s has no such
+bound and is never computed here.
+
+Imports no Django.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from itertools import accumulate
+
+# 1.9 % rather than 2 %, so that rounding in float arithmetic cannot pass the promised bound.
+RELATIVE_ERROR = 0.019
+GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_PER_LOG = 1 / math.log(GAMMA)
+# The value that is within RELATIVE_ERROR of all in (GAMMA ** (k - 1), GAMMA ** k] is GAMMA ** k times this.
+_MIDDLE = 2 / (1 + GAMMA)
+
+VERSION = 1
+_ZERO = -1
+_WIDTHS = "BHIQ"
+_HEAD = struct.Struct("<BBHH")
+
+_log = math.log
+_ceil = math.ceil
+
+
+class Counter:
+    """Count, sum, smallest and largest of the values seen; everything of a histogram but its percentiles."""
+
+    __slots__ = ("count", "max", "min", "sum")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0.0
+        self.min = math.inf
+        self.max = 0.0
+
+    def add(self, value: float) -> None:
+        """Add one value; a negative one counts as zero, which is what a clock that jumped means."""
+        if value < 0:
+            value = 0.0
+        self.count += 1
+        self.sum += value
+        if value < self.min:
+            self.min = value
+        if value > self.max:
+            self.max = value
+
+    @property
+    def mean(self) -> float:
+        """The average of the values, 0.0 if there are none."""
+        return self.sum / self.count if self.count else 0.0
+
+    def to_bytes(self) -> bytes:
+        """Return what must be kept beside count, sum, min and max: nothing."""
+        return b""
+
+
+class Histogram(Counter):
+    """A mergeable histogram with percentiles of at most 2 % relative error from one unit up."""
+
+    __slots__ = ("buckets",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buckets: dict[int, int] = {}
+
+    # Hot path: benchmarks/recorder.py
+    def add(self, value: float) -> None:
+        """Add one value in the declared unit; a negative one counts as zero. NaN and infinities raise ValueError."""
+        if value >= 1:
+            key = _ceil(_log(value) * _PER_LOG) if value < math.inf else _refuse(value)
+        elif value > 0:
+            key = 0
+        elif value <= 0:
+            key, value = _ZERO, 0.0
+        else:
+            key = _refuse(value)
+        buckets = self.buckets
+        buckets[key] = buckets.get(key, 0) + 1
+        self.count += 1
+        self.sum += value
+        if value < self.min:
+            self.min = value
+        if value > self.max:
+            self.max = value
+
+    def merge(self, other: Histogram) -> None:
+        """Add all that ``other`` holds."""
+        buckets = self.buckets
+        for key, count in other.buckets.items():
+            buckets[key] = buckets.get(key, 0) + count
+        self._merge_numbers(other.count, other.sum, other.min, other.max)
+
+    def merge_stored(self, count: int, total: float, smallest: float, largest: float, stored: bytes) -> None:
+        """Add a row of the store: the four numbers and what ``to_bytes`` returned (empty for a counter)."""
+        if stored:
+            buckets = self.buckets
+            for key, n in zip(*_unpack(stored), strict=True):
+                buckets[key] = buckets.get(key, 0) + n
+        self._merge_numbers(count, total, smallest, largest)
+
+    def _merge_numbers(self, count: int, total: float, smallest: float, largest: float) -> None:
+        if not count:
+            return
+        self.count += count
+        self.sum += total
+        if smallest < self.min:
+            self.min = smallest
+        if largest > self.max:
+            self.max = largest
+
+    def quantile(self, q: float) -> float:
+        """Return the ``q`` quantile (0 to 1) by nearest rank, 0.0 if there are no values or only a counter's numbers."""
+        held = sum(self.buckets.values())
+        if not held:
+            return 0.0
+        rank = max(1, math.ceil(q * held))
+        for key, seen in zip(sorted(self.buckets), accumulate(n for _, n in sorted(self.buckets.items())), strict=True):
+            if seen >= rank:
+                break
+        if key == _ZERO:
+            return 0.0
+        return min(max(_MIDDLE * GAMMA**key, self.min), self.max)
+
+    def to_bytes(self) -> bytes:
+        """Serialise the buckets: a version byte, then the keys' gaps and the counts in the narrowest widths that fit."""
+        if not self.buckets:
+            return b""
+        keys = sorted(self.buckets)
+        gaps = [later - earlier for earlier, later in zip(keys, keys[1:], strict=False)]
+        counts = [self.buckets[key] for key in keys]
+        gap_width, count_width = _width(max(gaps, default=0)), _width(max(counts))
+        head = _HEAD.pack(VERSION, gap_width << 4 | count_width, len(keys), keys[0] - _ZERO)
+        return head + struct.pack(f"<{len(gaps)}{_WIDTHS[gap_width]}{len(counts)}{_WIDTHS[count_width]}", *gaps, *counts)
+
+    @classmethod
+    def from_bytes(cls, stored: bytes, count: int, total: float, smallest: float, largest: float) -> Histogram:
+        """Rebuild a histogram from ``to_bytes`` and its four numbers; an unknown version raises ValueError."""
+        histogram = cls()
+        histogram.merge_stored(count, total, smallest, largest, stored)
+        return histogram
+
+
+def _unpack(stored: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    version, widths, n, first = _HEAD.unpack_from(stored)
+    if version != VERSION:
+        raise ValueError(f"Histogram of version {version!r}, written by a newer perfsuite; upgrade this one to read it.")
+    numbers = struct.unpack_from(f"<{n - 1}{_WIDTHS[widths >> 4]}{n}{_WIDTHS[widths & 15]}", stored, _HEAD.size)
+    return tuple(accumulate(numbers[: n - 1], initial=first + _ZERO)), numbers[n - 1 :]
+
+
+def _width(largest: int) -> int:
+    return 0 if largest < 1 << 8 else 1 if largest < 1 << 16 else 2 if largest < 1 << 32 else 3
+
+
+def _refuse(value: float) -> int:
+    raise ValueError(f"{value!r} is not a number that a histogram can hold.")

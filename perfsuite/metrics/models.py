@@ -1,0 +1,117 @@
+"""The tables of the store.
+
+Rows are only ever appended and deleted by range; nothing is updated but the leader's own marks. Every primary key is a UUID or
+a string, because an AutoField cannot be migrated on MongoDB, and each is derived from what the row is about, so that
+writing it twice is refused rather than counted twice.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Series(models.Model):
+    """What a series is about: its kind and its label values."""
+
+    id = models.CharField(primary_key=True, max_length=16, editable=False)
+    kind = models.CharField(max_length=60)
+    labels = models.TextField(help_text="JSON list of the label values, in the order that the kind declares.")
+    seen = models.BigIntegerField(help_text="Day on which a process last announced it, in seconds since the epoch.")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["kind"], name="perfsuite_series_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.labels}"
+
+
+class Bucket(models.Model):
+    """What one series saw in one stretch of time: of one process at 10 seconds, of all of them above."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    resolution = models.IntegerField(help_text="Length of the stretch in seconds: 10, 60, 600, 3600 or 86400.")
+    start = models.BigIntegerField(help_text="Start of the stretch, seconds since the epoch.")
+    kind = models.CharField(max_length=60)
+    series = models.CharField(max_length=16)
+    count = models.BigIntegerField()
+    sum = models.FloatField()
+    min = models.FloatField()
+    max = models.FloatField()
+    histogram = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+        # For reading a kind over a window, for compaction and for trimming alike.
+        indexes = [models.Index(fields=["resolution", "start", "kind"], name="perfsuite_bucket_range")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.series} {self.start}+{self.resolution}"
+
+
+class Mark(models.Model):
+    """A number that the leader moves: how far compaction has come, when a job is due."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    value = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}"
+
+
+class Lease(models.Model):
+    """Who leads. ``beat`` grows with each renewal; a lease whose beat stands still is free to take."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    owner = models.CharField(max_length=64)
+    beat = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} held by {self.owner or 'nobody'}"
+
+
+class Exemplar(models.Model):
+    """One remembered instance of a series, such as its slowest statement, with the details that its app keeps."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    series = models.CharField(max_length=16)
+    at = models.BigIntegerField(help_text="Seconds since the epoch.")
+    value = models.FloatField()
+    data = models.TextField(help_text="JSON object; its keys are the recording app's.")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["series", "at"], name="perfsuite_exemplar_series")]
+
+    def __str__(self) -> str:
+        return f"{self.series} at {self.at}: {self.value}"
+
+
+class Finding(models.Model):
+    """Something that should be changed on the site, with its evidence and what a person decided about it."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        IGNORED = "ignored"
+        RESOLVED = "resolved"
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    kind = models.CharField(max_length=60)
+    subject = models.TextField()
+    evidence = models.TextField(help_text="JSON object; its keys are those of the kind.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    first_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
+    last_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["state", "last_seen"], name="perfsuite_finding_state")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"

@@ -1,0 +1,220 @@
+"""The read side: totals, series and rankings over any window, with percentiles.
+
+A window is tiled with the coarsest resolutions that are complete, so that a day costs a few rows per series; near its ends and
+near now the tiles get finer. No stretch is ever read in two resolutions. All functions raise ``StoreUnavailable`` when the
+store cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from perfsuite.metrics import kinds
+from perfsuite.metrics.compaction import watermarks
+from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span, Storage, get_storage
+
+Order = Literal["sum", "count", "mean", "max", "p95", "p99"]
+_BY_PERCENTILE = {"p95": 0.95, "p99": 0.99}
+# A ranking by percentile reads the histograms of only this many candidates, those with the largest maximum.
+CANDIDATES = 60
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time in whole seconds since the epoch, its end exclusive."""
+
+    start: int
+    end: int
+
+    @classmethod
+    def last(cls, seconds: int, now: float | None = None) -> Window:
+        """Return the window of the last ``seconds``, its end on the next full 10 seconds so that what was just flushed is in it."""
+        end = -(-int(time.time() if now is None else now) // RESOLUTIONS[0]) * RESOLUTIONS[0]
+        return cls(end - seconds, end)
+
+    @property
+    def seconds(self) -> int:
+        """The length of the window."""
+        return self.end - self.start
+
+    def aligned(self, step: int) -> Window:
+        """Return the window widened to full steps, so that the points of a chart do not move between two polls."""
+        return Window(self.start - self.start % step, -(-self.end // step) * step)
+
+    def previous(self) -> Window:
+        """Return the window of the same length that ends where this one starts."""
+        return Window(self.start - self.seconds, self.start)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a ranking: the label values it stands for and their merged values."""
+
+    labels: dict[str, str]
+    value: Histogram
+
+
+def totals(kind: str, window: Window, where: Mapping[str, str] | None = None) -> Histogram:
+    """Return all values of a kind in the window, merged; only those of series with the labels in ``where`` if given."""
+    storage = get_storage()
+    merged = Histogram()
+    for cell in _matching(storage, storage.cells(_tiles(storage, window), kind), where):
+        _merge(merged, cell)
+    return merged
+
+
+def totals_by(kind: str, window: Window, by: str) -> dict[str, Histogram]:
+    """Return the values of a kind in the window, merged for each value of the label ``by``."""
+    storage = get_storage()
+    cells = storage.cells(_tiles(storage, window), kind)
+    return {labels[0]: merged for labels, merged in _grouped(storage, cells, (by,)).items()}
+
+
+def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None = None) -> list[Histogram]:
+    """Return one merged histogram for each ``step`` seconds from the window's start on, empty where nothing was recorded.
+
+    Where rows of ``step`` have expired, the values of a longer row stand at its start.
+    """
+    storage = get_storage()
+    points = [Histogram() for _ in range(-(-window.seconds // step))]
+    cells = storage.cells(_tiles(storage, window, coarsest=step), kind)
+    for cell in _matching(storage, cells, where):
+        _merge(points[min(max(0, (cell.start - window.start) // step), len(points) - 1)], cell)
+    return points
+
+
+def top(kind: str, window: Window, by: Sequence[str], order: Order = "sum", limit: int = 10) -> list[Row]:
+    """Return the ``limit`` largest groups of a kind, grouped by the labels ``by``, with their percentiles.
+
+    Sums are made by the database; histograms are read only for the groups that may be shown. For a counter only count, sum, min,
+    max and mean mean something.
+    """
+    storage = get_storage()
+    spans = _tiles(storage, window)
+    groups: dict[tuple[str, ...], tuple[Histogram, list[str]]] = {}
+    sums = storage.sums(spans, kind)
+    labels = _labels(storage, kind, [row[0] for row in sums], by)
+    for series_id, count, total, least, most in sums:
+        merged, ids = groups.setdefault(labels[series_id], (Histogram(), []))
+        merged.merge_stored(count, total, least, most, b"")
+        ids.append(series_id)
+    first = "max" if order in _BY_PERCENTILE else order
+    ranked = sorted(groups.items(), key=lambda group: getattr(group[1][0], first), reverse=True)
+    kept = dict(ranked[: CANDIDATES if order in _BY_PERCENTILE else limit])
+    _read_histograms(storage, spans, kind, kept)
+    rows = [Row(dict(zip(by, values, strict=True)), merged) for values, (merged, _) in kept.items()]
+    if order in _BY_PERCENTILE:
+        rows.sort(key=lambda row: row.value.quantile(_BY_PERCENTILE[order]), reverse=True)
+    return rows[:limit]
+
+
+def _read_histograms(
+    storage: Storage, spans: Sequence[Span], kind: str, groups: dict[tuple[str, ...], tuple[Histogram, list[str]]]
+) -> None:
+    declared = kinds.lookup(kind)
+    if declared is not None and not declared.percentiles:
+        return
+    of = {series_id: values for values, (_, ids) in groups.items() for series_id in ids}
+    for values in groups:
+        groups[values] = (Histogram(), groups[values][1])
+    for cell in storage.cells(spans, kind, list(of)) if of else ():
+        _merge(groups[of[cell.series]][0], cell)
+
+
+def _tiles(storage: Storage, window: Window, coarsest: int = RESOLUTIONS[-1]) -> list[Span]:
+    """Cover the window with the coarsest complete rows of at most ``coarsest`` seconds, without overlap.
+
+    A start that lies where finer rows have expired is moved back to the start of the row that still holds it.
+    """
+    marks = watermarks(storage)
+    usable = [r for r in RESOLUTIONS if r == RESOLUTIONS[0] or (r <= coarsest and r in marks)]
+    kept = _kept(marks)
+    at = window.start
+    finest = next((r for r in RESOLUTIONS if at >= kept[r]), RESOLUTIONS[-1])
+    at -= at % finest
+    spans: list[Span] = []
+    compacted = max((marks[r] for r in usable if r in marks), default=0)
+    while at < window.end:
+        if at >= compacted and at >= kept[RESOLUTIONS[0]]:
+            spans.append(Span(RESOLUTIONS[0], at, window.end))
+            break
+        size = _largest_at(at, window.end, usable, marks, kept)
+        if spans and spans[-1].resolution == size and spans[-1].end == at:
+            spans[-1] = spans[-1]._replace(end=at + size)
+        else:
+            spans.append(Span(size, at, at + size))
+        at += size
+    return spans
+
+
+def _kept(marks: Mapping[int, int]) -> dict[int, int]:
+    """Return for each resolution the instant from which on its rows are surely there."""
+    now, settings = int(time.time()), MetricsSettings.get()
+    kept: dict[int, int] = {}
+    for resolution, coarser in zip(RESOLUTIONS, [*RESOLUTIONS[1:], 0], strict=True):
+        kept[resolution] = min(now - settings.keep_s(resolution), marks.get(coarser, 0)) if coarser else 0
+    return kept
+
+
+def _largest_at(at: int, end: int, usable: Sequence[int], marks: Mapping[int, int], kept: Mapping[int, int]) -> int:
+    """Return the resolution to read at ``at``: the largest that is aligned, complete and inside the window.
+
+    Where that one is finer than what is still kept there, the finest that is kept and complete is read instead.
+    """
+    fitting = [r for r in usable if at % r == 0 and (r == RESOLUTIONS[0] or at + r <= marks[r]) and at + r <= end]
+    size = max(fitting, default=RESOLUTIONS[0])
+    if at < kept[size]:
+        older = [r for r in RESOLUTIONS if r > size and at % r == 0 and at >= kept[r] and at + r <= marks.get(r, 0)]
+        size = min(older, default=size)
+    return size
+
+
+def _matching(storage: Storage, cells: Iterable[Cell], where: Mapping[str, str] | None) -> Iterable[Cell]:
+    if not where:
+        return cells
+    cells = list(cells)
+    by, wanted = tuple(where), tuple(where.values())
+    labels = _labels(storage, cells[0].kind if cells else "", [cell.series for cell in cells], by)
+    return [cell for cell in cells if labels[cell.series] == wanted]
+
+
+def _grouped(storage: Storage, cells: Sequence[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
+    groups: dict[tuple[str, ...], Histogram] = {}
+    labels = _labels(storage, cells[0].kind if cells else "", [cell.series for cell in cells], by)
+    for cell in cells:
+        _merge(groups.setdefault(labels[cell.series], Histogram()), cell)
+    return groups
+
+
+def _merge(merged: Histogram, cell: Cell) -> None:
+    merged.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
+
+
+_described: dict[str, tuple[str, ...]] = {}
+_MAX_DESCRIBED = 10_000
+
+
+def _labels(storage: Storage, kind: str, ids: Iterable[str], by: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the values of the labels ``by`` for each series, ``<unknown>`` where its description is gone."""
+    wanted = dict.fromkeys(ids)
+    missing = [series_id for series_id in wanted if series_id not in _described]
+    if missing:
+        if len(_described) > _MAX_DESCRIBED:
+            _described.clear()
+            missing = list(wanted)
+        for row in storage.describe(missing).values():
+            _described[row.id] = tuple(json.loads(row.labels))
+    declared = kinds.lookup(kind)
+    names = declared.labels if declared else ()
+    at = [names.index(label) if label in names else -1 for label in by]
+    unknown = ("<unknown>",) * len(names)
+    return {
+        series_id: tuple(values[i] if i >= 0 else "<unknown>" for i in at)
+        for series_id, values in ((each, _described.get(each, unknown)) for each in wanted)
+    }

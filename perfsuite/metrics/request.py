@@ -1,0 +1,102 @@
+"""The tally of the request in hand, shared by all apps that see a part of it.
+
+It lives in a ContextVar, so it is right under threads and under asyncio: asgiref copies the context into the threads that
+``sync_to_async`` uses, and all of them append to the same tally. Appending to a deque is atomic, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from django.http import HttpRequest
+
+NOT_FOUND = "<not found>"
+MIDDLEWARE = "<middleware>"
+
+# A request that runs more statements than this has them folded while it runs, so that its tally stays small.
+MAX_HELD = 1_000
+
+
+class Statement(NamedTuple):
+    """One statement of a database: its text with placeholders, the alias, how long it took, and whether it failed."""
+
+    sql: str
+    alias: str
+    seconds: float
+    failed: bool
+
+
+class Tally:
+    """What one request has done so far."""
+
+    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request")
+
+    def __init__(self, request: HttpRequest | None = None) -> None:
+        self.request = request
+        self.held: deque[Statement] = deque()
+        self.folded_count = 0
+        self.folded_s = 0.0
+        self.discarded = False
+        self.closed = False
+
+    def route(self, status: int = 200) -> str:
+        """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""
+        match = getattr(self.request, "resolver_match", None)
+        if match is not None:
+            return "/" + str(match.route)
+        return NOT_FOUND if status == 404 else MIDDLEWARE
+
+    def statements(self) -> tuple[int, float]:
+        """Return how many statements there were and the seconds they took."""
+        return self.folded_count + len(self.held), self.folded_s + sum(s.seconds for s in self.held)
+
+    def take_held(self) -> Iterator[Statement]:
+        """Take the held statements out one by one, counting them as folded."""
+        while self.held:
+            try:
+                statement = self.held.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            self.folded_count += 1
+            self.folded_s += statement.seconds
+            yield statement
+
+
+Fold = Callable[[Tally, str], None]
+
+current: ContextVar[Tally | None] = ContextVar("perfsuite_tally", default=None)
+_folds: list[Fold] = []
+
+
+def on_fold(fold: Fold) -> None:
+    """Have ``fold(tally, route)`` called when a request ends, and in between when its tally grows large. Idempotent."""
+    if fold not in _folds:
+        _folds.append(fold)
+
+
+def fold(tally: Tally, route: str) -> None:
+    """Let each app fold what it put into the tally into the recorder."""
+    for each in _folds:
+        each(tally, route)
+
+
+@contextmanager
+def suppress() -> Iterator[None]:
+    """Record nothing that runs inside: perfsuite's own work, or a host's that should not count."""
+    previous = current.get()
+    current.set(None)
+    try:
+        yield
+    finally:
+        current.set(previous)
+
+
+def discard_current() -> None:
+    """Leave the request in hand out of all figures; the panel calls it for its own pages."""
+    tally = current.get()
+    if tally is not None:
+        tally.discarded = True

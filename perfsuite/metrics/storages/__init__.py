@@ -1,0 +1,114 @@
+"""Where the numbers are kept: the contract of a storage and the one in force.
+
+Another storage is a class with these methods, named by its dotted path in ``PERFSUITE["METRICS"]["STORAGE"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol, cast
+from uuid import UUID
+
+from django.utils.module_loading import import_string
+
+from perfsuite.metrics.conf import MetricsSettings
+
+RESOLUTIONS = (10, 60, 600, 3_600, 86_400)
+
+
+class BucketRow(NamedTuple):
+    """One series in one stretch of time; the fields are those of ``models.Bucket``."""
+
+    id: UUID
+    resolution: int
+    start: int
+    kind: str
+    series: str
+    count: int
+    sum: float
+    min: float
+    max: float
+    histogram: bytes
+
+
+class Cell(NamedTuple):
+    """What reading needs of a row."""
+
+    start: int
+    kind: str
+    series: str
+    count: int
+    sum: float
+    min: float
+    max: float
+    histogram: bytes
+
+
+class SeriesRow(NamedTuple):
+    """The fields of ``models.Series`` that describe a series."""
+
+    id: str
+    kind: str
+    labels: str
+
+
+class Span(NamedTuple):
+    """Rows of one resolution with ``start <= row.start < end``, in seconds since the epoch."""
+
+    resolution: int
+    start: int
+    end: int
+
+
+class Storage(Protocol):
+    """What the flusher, the compaction and the read side need. Every method may raise ``StoreUnavailable``."""
+
+    def append(self, rows: Sequence[BucketRow], again: bool = False) -> None:
+        """Write all rows or none. With ``again``, rows whose id is already there are left as they are."""
+
+    def announce(self, series: Iterable[SeriesRow], day: int) -> None:
+        """Make sure that the series are described."""
+
+    def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
+        """Return the description of each series that is known."""
+
+    def cells(self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None) -> Iterable[Cell]:
+        """Yield the rows of the spans, of one kind and of some series if given."""
+
+    def sums(self, spans: Sequence[Span], kind: str) -> list[tuple[str, int, float, float, float]]:
+        """Return ``(series, count, sum, min, max)`` over the spans for each series of a kind."""
+
+    def first_start(self, resolution: int, since: int | None) -> int | None:
+        """Return the smallest start of a resolution's rows, from ``since`` on if given."""
+
+    def marks(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the marks that are set."""
+
+    def move_mark(self, name: str, old: int | None, new: int) -> bool:
+        """Set a mark if it still is ``old`` (None: if it is not set); return whether it was."""
+
+    def trim(self, resolution: int, before: int, limit: int) -> int:
+        """Delete up to ``limit`` rows of a resolution that start before ``before``; return how many were."""
+
+    def trim_series(self, before: int, limit: int) -> int:
+        """Delete up to ``limit`` descriptions of series not announced since ``before``; return how many were."""
+
+    def read_lease(self, name: str) -> tuple[str, int] | None:
+        """Return the owner and beat of a lease."""
+
+    def move_lease(self, name: str, old: tuple[str, int] | None, new: tuple[str, int]) -> bool:
+        """Set owner and beat if they still are ``old`` (None: if there is no such lease); return whether it was."""
+
+    def close(self) -> None:
+        """Let go of the connection of this thread, as its host's settings ask."""
+
+
+def get_storage() -> Storage:
+    """Return the storage in force."""
+    return _load(MetricsSettings.get().storage)
+
+
+@lru_cache(maxsize=4)
+def _load(path: str) -> Storage:
+    return cast(Storage, import_string(path)())

@@ -1,0 +1,179 @@
+"""The storage that uses Django's ORM on one alias: append-only rows, range reads, range deletes.
+
+It asks nothing of the database that SQLite, PostgreSQL, MySQL and MongoDB do not all have: no upsert (concurrent upserts
+deadlock), no RETURNING, no advisory locks. Its own statements are never recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.models import Max, Min, Q, Sum
+
+from perfsuite.exceptions import StoreUnavailable
+from perfsuite.metrics.models import Bucket, Lease, Mark, Series
+from perfsuite.metrics.request import suppress
+from perfsuite.metrics.storages import BucketRow, Cell, SeriesRow, Span
+from perfsuite.metrics.storages.alias import forget_prepared, prepare, store_alias
+
+# Rows in one INSERT, and ids in one IN list: small enough for the parameter limit of every engine.
+BATCH = 90
+# Compaction closes a minute a minute late; an append that took longer than this is rolled back and tried again.
+MAX_APPEND_S = 30.0
+
+
+class ORMStorage:
+    """Keeps the rows in the tables of ``perfsuite.metrics.models`` on the store's alias."""
+
+    def append(self, rows: Sequence[BucketRow], again: bool = False) -> None:
+        started = time.monotonic()
+        with _store() as alias, transaction.atomic(using=alias):
+            if again:
+                there = _existing(alias, [row.id for row in rows])
+                rows = [row for row in rows if row.id not in there]
+            Bucket.objects.using(alias).bulk_create([Bucket(*row) for row in rows], batch_size=BATCH)
+            if time.monotonic() - started > MAX_APPEND_S:
+                raise DatabaseError(f"writing took over {MAX_APPEND_S:.0f} s")
+
+    def announce(self, series: Iterable[SeriesRow], day: int) -> None:
+        described = {row.id: row for row in series}
+        with _store() as alias:
+            for ids in _chunks(list(described)):
+                known = set(Series.objects.using(alias).filter(id__in=ids).values_list("id", flat=True))
+                Series.objects.using(alias).filter(id__in=known, seen__lt=day).update(seen=day)
+                for series_id in ids:
+                    if series_id not in known:
+                        _insert_if_absent(alias, Series(*described[series_id], day))
+
+    def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
+        found: dict[str, SeriesRow] = {}
+        with _store() as alias:
+            for chunk in _chunks(ids):
+                for row in Series.objects.using(alias).filter(id__in=chunk).values_list("id", "kind", "labels"):
+                    found[row[0]] = SeriesRow(*row)
+        return found
+
+    def cells(self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None) -> list[Cell]:
+        if not spans:
+            return []
+        with _store() as alias:
+            chosen = Bucket.objects.using(alias).filter(_within(spans))
+            if kind is not None:
+                chosen = chosen.filter(kind=kind)
+            if series is not None:
+                chosen = chosen.filter(series__in=series)
+            columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
+            return [Cell(*row[:7], bytes(row[7])) for row in columns.iterator(chunk_size=2_000)]
+
+    def sums(self, spans: Sequence[Span], kind: str) -> list[tuple[str, int, float, float, float]]:
+        if not spans:
+            return []
+        with _store() as alias:
+            grouped = Bucket.objects.using(alias).filter(_within(spans), kind=kind).values("series")
+            return list(
+                grouped.annotate(n=Sum("count"), total=Sum("sum"), least=Min("min"), most=Max("max"))
+                .order_by()
+                .values_list("series", "n", "total", "least", "most")
+            )
+
+    def first_start(self, resolution: int, since: int | None) -> int | None:
+        with _store() as alias:
+            chosen = Bucket.objects.using(alias).filter(resolution=resolution)
+            if since is not None:
+                chosen = chosen.filter(start__gte=since)
+            return chosen.order_by("start").values_list("start", flat=True).first()
+
+    def marks(self, names: Sequence[str]) -> dict[str, int]:
+        with _store() as alias:
+            return dict(Mark.objects.using(alias).filter(name__in=names).values_list("name", "value"))
+
+    def move_mark(self, name: str, old: int | None, new: int) -> bool:
+        with _store() as alias:
+            if old is None:
+                return _insert_if_absent(alias, Mark(name=name, value=new))
+            return Mark.objects.using(alias).filter(name=name, value=old).update(value=new) == 1
+
+    def trim(self, resolution: int, before: int, limit: int) -> int:
+        with _store() as alias:
+            old = Bucket.objects.using(alias).filter(resolution=resolution, start__lt=before)
+            ids = list(old.order_by("start").values_list("id", flat=True)[:limit])
+            for chunk in _chunks(ids):
+                Bucket.objects.using(alias).filter(id__in=chunk).delete()
+            return len(ids)
+
+    def trim_series(self, before: int, limit: int) -> int:
+        with _store() as alias:
+            ids = list(Series.objects.using(alias).filter(seen__lt=before).values_list("id", flat=True)[:limit])
+            for chunk in _chunks(ids):
+                Series.objects.using(alias).filter(id__in=chunk).delete()
+            return len(ids)
+
+    def read_lease(self, name: str) -> tuple[str, int] | None:
+        with _store() as alias:
+            return Lease.objects.using(alias).filter(name=name).values_list("owner", "beat").first()
+
+    def move_lease(self, name: str, old: tuple[str, int] | None, new: tuple[str, int]) -> bool:
+        with _store() as alias:
+            if old is None:
+                return _insert_if_absent(alias, Lease(name=name, owner=new[0], beat=new[1]))
+            held = Lease.objects.using(alias).filter(name=name, owner=old[0], beat=old[1])
+            return held.update(owner=new[0], beat=new[1]) == 1
+
+    def close(self) -> None:
+        connections[store_alias()].close_if_unusable_or_obsolete()
+
+
+@contextmanager
+def _store() -> Iterator[str]:
+    """Give the alias of a store that is ready, unrecorded, and turn what the database says into ``StoreUnavailable``."""
+    alias = store_alias()
+    with suppress():
+        try:
+            prepare(connections[alias])
+            yield alias
+        except (DatabaseError, InterfaceError) as exc:
+            forget_prepared()
+            raise StoreUnavailable(explain(alias, exc)) from exc
+
+
+def explain(alias: str, exc: Exception) -> str:
+    """Say in one sentence what keeps the store from working and what to type."""
+    said = (str(exc).strip().splitlines() or [""])[0]
+    if any(words in said for words in ("no such table", "does not exist", "doesn't exist")) and "perfsuite" in said:
+        return f"The metrics tables are missing on the database {alias!r}; type: python manage.py migrate --database {alias}"
+    return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
+
+
+def _within(spans: Sequence[Span]) -> Q:
+    chosen = Q()
+    for span in spans:
+        chosen |= Q(resolution=span.resolution, start__gte=span.start, start__lt=span.end)
+    return chosen
+
+
+def _existing(alias: str, ids: Sequence[object]) -> set[object]:
+    there: set[object] = set()
+    for chunk in _chunks(ids):
+        there.update(Bucket.objects.using(alias).filter(id__in=chunk).values_list("id", flat=True))
+    return there
+
+
+def _insert_if_absent(alias: str, row: Series | Mark | Lease) -> bool:
+    """Insert a row unless another process just did. djongo says DatabaseError where others say IntegrityError."""
+    model = type(row)
+    try:
+        with transaction.atomic(using=alias):
+            row.save(using=alias, force_insert=True)
+    except DatabaseError:
+        if model._default_manager.using(alias).filter(pk=row.pk).exists():
+            return False
+        raise
+    return True
+
+
+def _chunks(ids: Sequence[object]) -> Iterator[list[object]]:
+    for start in range(0, len(ids), BATCH):
+        yield list(ids[start : start + BATCH])

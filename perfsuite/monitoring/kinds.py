@@ -1,0 +1,13 @@
+"""What the monitoring app records."""
+
+from __future__ import annotations
+
+from perfsuite.metrics.kinds import Kind, declare
+
+STATUS = declare(Kind("requests.status", "us", ("status",), cap=10)).name
+ROUTE = declare(Kind("requests.route", "us", ("route", "method", "status"), cap=300)).name
+QUERIES = declare(Kind("requests.queries", "count", ("route",), cap=300, percentiles=False)).name
+DB = declare(Kind("requests.db", "us", ("route",), cap=300, percentiles=False)).name
+BYTES_IN = declare(Kind("requests.bytes_in", "bytes", ("route",), cap=300, percentiles=False)).name
+BYTES_OUT = declare(Kind("requests.bytes_out", "bytes", ("route",), cap=300, percentiles=False)).name
+OPERATIONS = declare(Kind("operations", "us", ("name", "outcome"), cap=200)).name

@@ -1,0 +1,162 @@
+"""The middleware that measures every request.
+
+It belongs outermost. The surprising rule: a streaming response is measured when its last byte has left, which is after this
+middleware has returned, and the statements that its body runs count for the request all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest
+from django.http.response import HttpResponse, HttpResponseBase
+
+from perfsuite.metrics import kinds as own
+from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.recorder import recorder
+from perfsuite.metrics.request import Tally, current, fold
+from perfsuite.monitoring import kinds
+from perfsuite.monitoring.server_timing import add_server_timing
+from perfsuite.streaming import follow
+
+timings = logging.getLogger("performance")
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+STATUS_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+CANCELLED = "cancelled"
+
+_guard = Guard("requests")
+
+
+class Span:
+    """One request from its entry to its last byte. ``own_s`` is the time that perfsuite itself took of it."""
+
+    __slots__ = ("entered", "own_s", "tally")
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.entered = perf_counter()
+        self.tally = Tally(request)
+        self.own_s = 0.0
+
+
+class RequestMetricsMiddleware:
+    """Measures response time, errors, payload sizes and queries by route, method and status class. Sync and async."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not MetricsSettings.get().enabled:
+            raise MiddlewareNotUsed("ENABLE_PERFORMANCE_MONITORING is off")
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    # Hot path: benchmarks/overhead.py
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self.__acall__(request)
+        span = Span(request)
+        previous = current.get()
+        current.set(span.tally)
+        try:
+            response = self.get_response(request)
+        except BaseException as exc:
+            abandon(span, exc)
+            raise
+        finally:
+            current.set(previous)
+        finish(span, response)
+        return cast(HttpResponseBase, response)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        span = Span(request)
+        previous = current.get()
+        current.set(span.tally)
+        try:
+            response = await self.get_response(request)
+        except BaseException as exc:
+            abandon(span, exc)
+            raise
+        finally:
+            current.set(previous)
+        finish(span, response)
+        return cast(HttpResponseBase, response)
+
+
+def finish(span: Span, response: HttpResponseBase) -> None:
+    """Record a request whose response is there, or have it recorded when its body has been streamed."""
+    left = perf_counter()
+    if not _guard.on:
+        return
+    try:
+        add_server_timing(response, span.tally, left - span.entered)
+        if response.streaming:
+            span.own_s += perf_counter() - left
+            follow(response, current, span.tally, lambda sent: _end_of_stream(span, response.status_code, sent))
+        else:
+            record(span, response.status_code, left, len(cast(HttpResponse, response).content))
+    except Exception as exc:
+        _guard.failed(exc)
+
+
+def abandon(span: Span, exc: BaseException) -> None:
+    """Record a request that ended without a response: its client went away, or its server is going down."""
+    try:
+        left = perf_counter()
+        record(span, 500 if isinstance(exc, Exception) else 0, left, 0)
+    except Exception as failure:
+        _guard.failed(failure)
+
+
+def _end_of_stream(span: Span, status: int, sent_bytes: int) -> None:
+    try:
+        record(span, status, perf_counter(), sent_bytes)
+    except Exception as exc:
+        _guard.failed(exc)
+
+
+def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
+    """Put one finished request into the recorder. ``left`` is when it ended; status 0 means that it was cancelled."""
+    tally, request = span.tally, cast(HttpRequest, span.tally.request)
+    if tally.discarded:
+        tally.closed = True
+        return
+    us = (left - span.entered) * 1e6
+    route = tally.route(status)
+    status_class = STATUS_CLASSES.get(status // 100, CANCELLED)
+    method = request.method if request.method in METHODS else own.OTHER
+    queries, db_s = tally.statements()
+    fold(tally, route)
+    tally.closed = True
+    by_route = (route,)
+    recorder.observe_many(
+        (
+            (kinds.STATUS, (status_class,), us),
+            (kinds.ROUTE, (route, cast(str, method), status_class), us),
+            (kinds.QUERIES, by_route, queries),
+            (kinds.DB, by_route, db_s * 1e6),
+            (kinds.BYTES_IN, by_route, _received_bytes(request)),
+            (kinds.BYTES_OUT, by_route, sent_bytes),
+        )
+    )
+    if timings.isEnabledFor(logging.DEBUG):
+        timings.debug(
+            "%s %s %s %.1f ms, %d queries %.1f ms, %d bytes",
+            method, route, status or CANCELLED, us / 1e3, queries, db_s * 1e3, sent_bytes,
+        )  # fmt: skip
+    recorder.observe(own.SELF_REQUEST.name, (), (span.own_s + perf_counter() - left) * 1e6)
+
+
+def _received_bytes(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or ""
+    return int(text) if text.isdecimal() else 0
+
+

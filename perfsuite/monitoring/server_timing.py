@@ -1,0 +1,37 @@
+"""The Server-Timing header (W3C Server Timing), shown by the browser's own network panel.
+
+It tells a stranger how long the site's queries take, so it is sent only with DEBUG on, or to a staff user. Whether the user is staff
+is read only where the view itself has loaded the user: asking from outside would add statements.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.functional import LazyObject, empty
+
+from perfsuite.metrics.request import Tally
+from perfsuite.monitoring.conf import MonitoringSettings
+
+
+def add_server_timing(response: HttpResponseBase, tally: Tally, seconds: float) -> None:
+    """Add ``total`` and ``db`` in milliseconds to a response that may carry them, beside what the view has put there."""
+    if tally.request is None or not (settings.DEBUG or _is_known_staff(tally.request)) or not MonitoringSettings.get().server_timing:
+        return
+    queries, db_s = tally.statements()
+    ours = f'total;dur={seconds * 1e3:.1f}, db;dur={db_s * 1e3:.1f};desc="{queries} queries"'
+    headers = cast(Any, response)
+    headers["Server-Timing"] = f"{headers['Server-Timing']}, {ours}" if "Server-Timing" in headers else ours
+
+
+def _is_known_staff(request: HttpRequest) -> bool:
+    """Tell whether the user was loaded already and is staff, without loading it."""
+    user = request.__dict__.get("user")
+    if isinstance(user, LazyObject):
+        user = user.__dict__.get("_wrapped", empty)
+        if user is empty:
+            user = request.__dict__.get("_acached_user")
+    return bool(user is not None and getattr(user, "is_active", False) and getattr(user, "is_staff", False))
