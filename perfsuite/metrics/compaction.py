@@ -22,6 +22,7 @@ from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Cell, Span, Storage, get_storage
 
 GRACE_S = 60
+LEVELS = tuple(zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False))
 COMPACT_EVERY_S = 10
 TRIM_EVERY_S = 60
 TRIM_CHUNK = 1_000
@@ -51,7 +52,7 @@ def earliest_open(storage: Storage) -> int:
 def compact(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> int:
     """Compact all that is closed at ``now``; return how many stretches were. ``checkpoint`` is called before each."""
     storage, done = get_storage(), 0
-    for source, target in zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False):
+    for source, target in LEVELS:
         while _compact_next(storage, source, target, time.time() if now is None else now, checkpoint):
             done += 1
     return done
@@ -98,6 +99,12 @@ def _row_id(resolution: int, start: int, series: str) -> UUID:
 
 def _floor(instant: int, step: int) -> int:
     return instant - instant % step
+
+
+def expired(now: float | None = None) -> dict[int, int]:
+    """Return how many rows of each resolution ``trim`` would delete."""
+    storage = get_storage()
+    return {resolution: storage.count_before(resolution, before) for resolution, before in cutoffs(now).items()}
 
 
 def cutoffs(now: float | None = None) -> dict[int, int]:

@@ -39,16 +39,19 @@ FIRST_FLUSH_S = 1.0
 TICK_S = 5.0
 FINAL_FLUSH_S = 2.0
 DAY_S = 86_400
+# A batch that a working store refuses this often would keep all later ones from it; it is dropped and counted.
+MAX_REFUSALS = 3
 
 
 @dataclass
 class Batch:
-    """What one flush took: rows without their start, and whether a try to write them has failed."""
+    """What one flush took: rows without their start, whether they were tried before, and how often the store refused them."""
 
     at: int
     rows: list[BucketRow]
     series: dict[str, SeriesRow]
     tried: bool = False
+    refused: int = 0
 
     def count(self) -> int:
         """Return how many values the rows stand for."""
@@ -89,6 +92,9 @@ class Flusher:
             with suppress():
                 self._take()
                 return self._write_pending()
+        except Exception:
+            logger.exception("A flush failed; the site is not affected.")
+            return False
         finally:
             self._lock.release()
 
@@ -134,9 +140,11 @@ class Flusher:
 
     def _drop_beyond(self, limit: int) -> None:
         while len(self.pending) > 1 and sum(len(batch.rows) for batch in self.pending) > limit:
-            dropped = self.pending.popleft()
-            for row in dropped.rows:
-                recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        for row in self.pending.popleft().rows:
+            recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
 
     def _write_pending(self) -> bool:
         try:
@@ -148,7 +156,10 @@ class Flusher:
             self._note(str(exc))
             return False
         except Exception as exc:
-            self._note(f"The metrics store failed with {type(exc).__name__}: {exc}")
+            self._note(f"The metrics store refused a batch with {type(exc).__name__}: {exc}.")
+            self.pending[0].refused += 1
+            if self.pending[0].refused >= MAX_REFUSALS:
+                self._drop_oldest()
             return False
         self._note("")
         return True
@@ -182,7 +193,8 @@ class Flusher:
 
 def describe(kind: str, labels: tuple[str, ...]) -> SeriesRow:
     """Return the row that describes a series; its id follows from its kind and label values."""
-    text = json.dumps(labels, ensure_ascii=False, separators=(",", ":"))
+    # Escaped to ASCII, since a NUL or half a surrogate pair in a label would be refused by a database.
+    text = json.dumps(labels, separators=(",", ":"))
     return SeriesRow(_digest(8, kind, text).hex(), kind, text)
 
 

@@ -52,7 +52,8 @@ class Tally:
 
     def statements(self) -> tuple[int, float]:
         """Return how many statements there were and the seconds they took."""
-        return self.folded_count + len(self.held), self.folded_s + sum(s.seconds for s in self.held)
+        held = self.held.copy()  # another thread may append meanwhile
+        return self.folded_count + len(held), self.folded_s + sum([statement.seconds for statement in held])
 
     def take_held(self) -> Iterator[Statement]:
         """Take the held statements out one by one, counting them as folded."""

@@ -60,8 +60,11 @@ def fold_statements(tally: Tally, route: str) -> None:
     try:
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         observations: list[Observation] = []
+        is_mysql: dict[str, bool] = {}
         for sql, alias, seconds, failed in tally.take_held():
-            fingerprint, operation = shape(sql if isinstance(sql, str) else str(sql), connections[alias].vendor == "mysql")
+            if alias not in is_mysql:
+                is_mysql[alias] = connections[alias].vendor == "mysql"
+            fingerprint, operation = shape(sql if isinstance(sql, str) else str(sql), is_mysql[alias])
             us = seconds * 1e6
             labels = (fingerprint, alias, route)
             observations.append((kinds.ALL, (alias, operation), us))

@@ -88,6 +88,9 @@ class Storage(Protocol):
     def move_mark(self, name: str, old: int | None, new: int) -> bool:
         """Set a mark if it still is ``old`` (None: if it is not set); return whether it was."""
 
+    def count_before(self, resolution: int, before: int) -> int:
+        """Return how many rows of a resolution start before ``before``."""
+
     def trim(self, resolution: int, before: int, limit: int) -> int:
         """Delete up to ``limit`` rows of a resolution that start before ``before``; return how many were."""
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 from django.db.models import Max, Min, Q, Sum
 
 from perfsuite.exceptions import StoreUnavailable
@@ -96,6 +96,10 @@ class ORMStorage:
                 return _insert_if_absent(alias, Mark(name=name, value=new))
             return Mark.objects.using(alias).filter(name=name, value=old).update(value=new) == 1
 
+    def count_before(self, resolution: int, before: int) -> int:
+        with _store() as alias:
+            return Bucket.objects.using(alias).filter(resolution=resolution, start__lt=before).count()
+
     def trim(self, resolution: int, before: int, limit: int) -> int:
         with _store() as alias:
             old = Bucket.objects.using(alias).filter(resolution=resolution, start__lt=before)
@@ -134,6 +138,8 @@ def _store() -> Iterator[str]:
         try:
             prepare(connections[alias])
             yield alias
+        except (DataError, IntegrityError):
+            raise  # the store works, and refuses these rows
         except (DatabaseError, InterfaceError) as exc:
             forget_prepared()
             raise StoreUnavailable(explain(alias, exc)) from exc
