@@ -1,0 +1,21 @@
+"""No table: an unmanaged model, so that the panel has a permission and a place in the admin's index."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Dashboard(models.Model):
+    """The panel itself. Who has ``perfsuite_panel.view_dashboard`` may look at it."""
+
+    id = models.CharField(primary_key=True, max_length=36)
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [("view_dashboard", "Can view the performance panel")]
+        verbose_name = "performance panel"
+        verbose_name_plural = "Performance"
+
+    def __str__(self) -> str:
+        return "Performance"

@@ -1,0 +1,3 @@
+"""Tests of perfsuite.panel."""
+
+from __future__ import annotations
