@@ -1,0 +1,229 @@
+"""The lanes in which the tests run, and the checks beside them. ``make test`` runs all lanes that it can here.
+
+A lane that cannot run is left out with its reason in the summary (tests/lanes.py), which reads what each lane
+wrote to ``.nox/run/results``. An environment is installed once, and again only when its requirements change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from tests import servers  # noqa: E402 - the standard library is all it needs
+
+RESULTS = ROOT / ".nox" / "run" / "results"
+COVERAGE = ROOT / ".nox" / "run" / "coverage"
+DJANGO_52 = "Django>=5.2,<5.3"
+
+nox.needs_version = ">=2026.10.20"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["django52", "postgresql", "django61", "django42"]
+
+Version = tuple[int, int]
+PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """One run of the tests: which Django, on which Pythons, with which database, and which tests not."""
+
+    title: str
+    django: str
+    extras: str = "test"
+    oldest: Version = (3, 11)
+    newest: Version = (3, 14)
+    database: str = "sqlite"
+    without: tuple[str, ...] = ("browser", "packaging")
+
+
+LANES = {
+    "django52": Lane("Django 5.2, SQLite", DJANGO_52, extras="test,browser", without=()),
+    "postgresql": Lane("Django 5.2, PostgreSQL", DJANGO_52, database="postgresql"),
+    "django61": Lane("Django 6.1, SQLite", "Django>=6.1,<6.2", oldest=(3, 12)),
+    "django42": Lane(
+        "Django 4.2, SQLite, smoke",
+        "Django>=4.2,<4.3",
+        newest=(3, 12),
+        without=("browser", "packaging", "integration", "hypothesis", "sample"),
+    ),
+}
+
+
+def candidates() -> list[str]:
+    """List Pythons that may be on this machine, the running one first, then the newest."""
+    found = [sys.executable]
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    for minor in range(14, 10, -1):
+        found += [path for folder in folders if (path := shutil.which(f"python3.{minor}", path=folder))]
+    home = Path.home()
+    for pattern in (home / ".pyenv/versions/3.*/bin/python", home / ".local/share/uv/python/*/bin/python3"):
+        found += sorted(glob.glob(str(pattern)), reverse=True)
+    return list(dict.fromkeys(found))
+
+
+@functools.cache
+def version_of(python: str) -> Version | None:
+    """Return the version of ``python``, or None when it does not run (a pyenv shim) or lacks what lanes need."""
+    code = "import ensurepip, sqlite3, ssl, sys, venv; print(*sys.version_info[:2])"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
+def interpreter(lane: Lane) -> str | None:
+    """Return a working Python that ``lane`` can use: the running one if it can, else the newest."""
+    if lane.oldest <= sys.version_info[:2] <= lane.newest:
+        return sys.executable
+    fitting = [
+        (found, path)
+        for path in candidates()
+        if (found := version_of(path)) is not None and lane.oldest <= found <= lane.newest
+    ]
+    return max(fitting)[1] if fitting else None
+
+
+def why_left_out(lane: Lane, python: object) -> str:
+    """Return why ``lane`` cannot run on this machine, or the empty string."""
+    if python is False:
+        low, high = (".".join(map(str, version)) for version in (lane.oldest, lane.newest))
+        return f"no working Python {low} to {high} found"
+    if lane.database == "sqlite" or servers.postgresql_programs() is not None:
+        return ""
+    has_wheel = version_of(str(python)) in PGSERVER_PYTHONS
+    return "" if has_wheel else "no PostgreSQL found; type: apt-get install postgresql"
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install perfsuite's working tree with ``requirements``, unless exactly that is installed already."""
+    text = "\n".join([(ROOT / "setup.cfg").read_text(), str(ROOT), *requirements])
+    wanted = hashlib.sha256(text.encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "perfsuite-installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.install("--quiet", *requirements)
+    stamp.write_text(wanted)
+
+
+def run_lane(session: nox.Session, name: str) -> None:
+    """Run the tests of one lane under coverage and write what came of it to ``.nox/run/results``."""
+    lane = LANES[name]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    COVERAGE.mkdir(parents=True, exist_ok=True)
+    for old in [*RESULTS.glob(f"{name}.*"), *COVERAGE.glob(f"{name}.*")]:
+        old.unlink()
+    if reason := why_left_out(lane, session.python):
+        _write_result(name, left_out=reason)
+        session.skip(f"{lane.title}: left out, {reason}.")
+    # Written first, so that a lane that breaks while it installs is a failure and not forgotten.
+    _write_result(name, ended=False)
+    started = time.monotonic()
+    requirements = ["-e", f".[{lane.extras}]", lane.django]
+    if servers.postgresql_programs() is None and version_of(str(session.python)) in PGSERVER_PYTHONS:
+        requirements.append("pgserver")
+    install(session, *requirements)
+    versions = session.run(
+        "python",
+        "-c",
+        "import django, platform; print(platform.python_version(), django.__version__)",
+        silent=True,
+    )
+    command = ["python", "-m", "coverage", "run", "-m", "pytest", "-q", "--durations=5", "-rfEs"]
+    command.append(f"--junit-xml={RESULTS / name}.xml")
+    if lane.without:
+        command += ["-m", " and ".join(f"not {mark}" for mark in lane.without)]
+    if lane.database == "postgresql":
+        command = ["python", "-m", "tests.servers", "postgresql", "--", *command]
+    env = {"COVERAGE_FILE": str(COVERAGE / name), "TEST_DATABASE": "sqlite"}
+    python, django = str(versions).split()
+    facts = {"python": python, "django": django}
+    try:
+        session.run(*command, *session.posargs, env=env)
+        facts["ended"] = True
+    finally:
+        _write_result(name, seconds=round(time.monotonic() - started), **facts)
+
+
+def _write_result(name: str, **facts: object) -> None:
+    text = json.dumps({"lane": name, "title": LANES[name].title, **facts})
+    (RESULTS / f"{name}.json").write_text(text)
+
+
+def _lane_session(name: str) -> None:
+    found = interpreter(LANES[name])
+    python = False if found is None else found
+
+    @nox.session(
+        name=name, python=python, venv_backend=None if found else "none", tags=["tests"], allow_parallel=True
+    )
+    def session_of_lane(session: nox.Session) -> None:
+        run_lane(session, name)
+
+    session_of_lane.__doc__ = f"Run the tests: {LANES[name].title}."
+
+
+for lane_name in LANES:
+    _lane_session(lane_name)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Combine the coverage of all lanes and hold it to the floor: 95 % of lines and branches."""
+    session.install("--quiet", "coverage>=7.11")
+    env = {"COVERAGE_FILE": str(COVERAGE / "combined")}
+    data = [str(path) for path in COVERAGE.glob("*.*")]
+    session.run("coverage", "combine", "--quiet", "--keep", *data, env=env)
+    session.run("coverage", "report", "--fail-under=95", env=env)
+
+
+@nox.session(default=False)
+def prove(session: nox.Session) -> None:
+    """Run the property tests with many more examples, other ones in each run."""
+    install(session, "-e", ".[test]", DJANGO_52)
+    session.run("pytest", "-m", "hypothesis", *session.posargs, env={"HYPOTHESIS_PROFILE": "full"})
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Run ruff, mypy and import-linter; with an argument (ruff, format, mypy, imports) only that one."""
+    install(session, "-e", ".[lint,test]", DJANGO_52)
+    commands = {
+        "ruff": ("ruff", "check", "--output-format", "concise", "."),
+        "format": ("ruff", "format", "--check", "--output-format", "concise", "."),
+        "mypy": ("mypy",),
+        "imports": ("lint-imports", "--no-logo"),
+    }
+    for name in session.posargs or commands:
+        session.run(*commands[name])
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    install(session, "-e", ".[docs]", DJANGO_52)
+    output = session.posargs[0] if session.posargs else "docs/_build/html"
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-b", "html", "docs", output)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks whose figures the documentation quotes."""
+    install(session, "-e", ".[bench,test]", DJANGO_52)
+    session.run("python", "benchmarks/overhead.py", *session.posargs)

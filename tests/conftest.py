@@ -1,0 +1,44 @@
+"""What all tests share: Hypothesis's two sizes, marks by folder, and servers that start once, when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import servers
+
+# ci: the same examples in every run. full (make prove): many, and others in every run.
+hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("full", max_examples=5000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+MARK_OF_FOLDER = {
+    "browser": pytest.mark.browser,
+    "integration": pytest.mark.integration,
+    "sampleproject": pytest.mark.sample,
+}
+MARK_OF_FILE = {"test_packaging.py": pytest.mark.packaging}
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need more than a database, so that a lane can leave them to another."""
+    for item in items:
+        place = item.path.relative_to(HERE)
+        for mark in (MARK_OF_FOLDER.get(place.parts[0]), MARK_OF_FILE.get(place.name)):
+            if mark is not None:
+                item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[servers.PostgreSQL]:
+    """Return a running PostgreSQL: the one that the run already uses, else a new one."""
+    if running := servers.PostgreSQL.from_environment():
+        yield running
+        return
+    with servers.postgresql() as server:
+        yield server
