@@ -1,0 +1,1 @@
+"""A multi-tenant documentation site that shows perfsuite on real content."""

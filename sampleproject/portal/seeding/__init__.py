@@ -1,0 +1,1 @@
+"""What `seed_demo` fills the site with: real documentation, and people and leads made from a fixed seed."""

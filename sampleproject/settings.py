@@ -1,0 +1,154 @@
+"""Settings of the sample site. Every choice a visitor can make is an environment variable.
+
+`DATABASE` picks the database, `DEBUG` the debug mode, `SAMPLEPROJECT_VAR` the directory of all generated files.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+
+import perfsuite
+
+PROJECT = Path(__file__).resolve().parent
+VAR = Path(os.environ.get("SAMPLEPROJECT_VAR", PROJECT / "var"))
+VAR.mkdir(parents=True, exist_ok=True)  # SQLite does not create the directory of its file
+
+DEBUG = os.environ.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
+DEBUG_TOOLBAR = DEBUG and find_spec("debug_toolbar") is not None
+SECRET_KEY = os.environ.get("SECRET_KEY", "for-the-demo-only-never-for-a-site-that-others-can-reach")
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+INSTALLED_APPS = [
+    "sampleproject.portal.apps.PortalConfig",
+    *perfsuite.APPS,
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "compressor",
+    *(["debug_toolbar"] if DEBUG_TOOLBAR else []),
+]
+
+MIDDLEWARE = [
+    "perfsuite.monitoring.RequestMetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sampleproject.middleware.ContentSecurityPolicyMiddleware",
+    *(["debug_toolbar.middleware.DebugToolbarMiddleware"] if DEBUG_TOOLBAR else []),
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "perfsuite.tenancy.TenantMiddleware",
+]
+
+ROOT_URLCONF = "sampleproject.urls"
+WSGI_APPLICATION = "sampleproject.wsgi.application"
+ASGI_APPLICATION = "sampleproject.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database(name: str) -> dict[str, Any]:
+    """Return the configuration of the database called `name`."""
+    if name == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(VAR / "db.sqlite3"),
+            "OPTIONS": {"timeout": 20},
+        }
+    if name == "postgresql":
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": os.environ.get("PGDATABASE", "sampleproject"),
+            "USER": os.environ.get("PGUSER", ""),
+            "PASSWORD": os.environ.get("PGPASSWORD", ""),
+            "HOST": os.environ.get("PGHOST", ""),
+            "PORT": os.environ.get("PGPORT", ""),
+            "CONN_MAX_AGE": 60,
+        }
+    raise ImproperlyConfigured(f"DATABASE is {name!r}. Set it to 'sqlite' or 'postgresql'.")
+
+
+DATABASES = {"default": database(os.environ.get("DATABASE", "sqlite"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "portal.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "portal:home"
+LOGOUT_REDIRECT_URL = "portal:home"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = str(VAR / "static")
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "compressor.finders.CompressorFinder",
+]
+_STATIC_STORAGE = (
+    "django.contrib.staticfiles.storage.StaticFilesStorage"
+    if DEBUG
+    else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+)
+if django.VERSION >= (4, 2):
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": _STATIC_STORAGE},
+    }
+else:
+    STATICFILES_STORAGE = _STATIC_STORAGE
+
+# Outside DEBUG the site serves what `collectstatic` and `compress` have built: one stylesheet, one script.
+# Both name their files by a hash of the content, so that a browser may keep them for good.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^.+\.[0-9a-f]{12}\..+$"
+COMPRESS_ENABLED = not DEBUG
+COMPRESS_OFFLINE = not DEBUG
+COMPRESS_FILTERS = {
+    "css": ["compressor.filters.css_default.CssAbsoluteFilter", "compressor.filters.cssmin.rCSSMinFilter"],
+    "js": ["compressor.filters.jsmin.rJSMinFilter"],
+}
+
+# The debug toolbar sets style attributes, which the policy of the site forbids: it is relaxed for DEBUG alone.
+CONTENT_SECURITY_POLICY = "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+if DEBUG_TOOLBAR:
+    CONTENT_SECURITY_POLICY += "; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+INTERNAL_IPS = ["127.0.0.1", "::1"]
+
+PERFSUITE = {"TENANCY": {"RESOLVER": "sampleproject.tenants.resolve"}}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    # A visitor's 404 is no news; an error is, and it is logged with its traceback.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
