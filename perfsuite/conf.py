@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast, get_type_hints
 
@@ -115,7 +116,8 @@ def check_settings(**kwargs: object) -> list[checks.CheckMessage]:
 def _load(cls: type[S]) -> S:
     loaded, found = _read(cls)
     for problem in found:
-        logger.error("%s The default is used. %s", problem.message, problem.hint)
+        consequence = "It is ignored." if problem.number == "E001" else "The default is used."
+        logger.error("%s %s %s", problem.message, consequence, problem.hint)
     _in_force[cls] = loaded
     return loaded
 
@@ -161,7 +163,7 @@ def _typed(value: object, hint: object) -> object:
     if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
         raise TypeError("a whole number")
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
             raise TypeError("a number")
         return float(value)
     if hint is str and not isinstance(value, str):
@@ -183,7 +185,7 @@ def _parsed(text: str, hint: object) -> object:
     if hint in kinds:
         convert, meant = kinds[hint]
         try:
-            return convert(text)
+            return _typed(convert(text), hint)
         except ValueError:
             raise TypeError(meant) from None
     return tuple(part.strip() for part in text.split(",") if part.strip()) if hint == tuple[str, ...] else text

@@ -31,7 +31,7 @@ def follow(response: HttpResponseBase, variable: ContextVar[T], value: T, done: 
         _call_on_close(response, end)
     elif isinstance(response, StreamingHttpResponse):
         if getattr(response, "is_async", False):
-            chunks: Any = _AsyncChunks(response.streaming_content, variable, value, end)  # type: ignore[arg-type]
+            chunks: Any = _async_chunks(response.streaming_content, variable, value, end)  # type: ignore[arg-type]
         else:
             chunks = _Chunks(iter(response.streaming_content), variable, value, end)  # type: ignore[arg-type]
         response.streaming_content = chunks
@@ -39,8 +39,8 @@ def follow(response: HttpResponseBase, variable: ContextVar[T], value: T, done: 
 
 
 def _content_length(response: HttpResponseBase) -> int:
-    text = response.get("Content-Length", "") if hasattr(response, "get") else ""
-    return int(text) if text.isdigit() else 0
+    text = str(response.get("Content-Length", ""))
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _call_on_close(response: HttpResponseBase, end: _Once) -> None:
@@ -89,22 +89,21 @@ class _Chunks(Generic[T]):
             self._variable.set(previous)  # type: ignore[arg-type]
 
 
-class _AsyncChunks(Generic[T]):
-    def __init__(self, chunks: AsyncIterator[bytes], variable: ContextVar[T], value: T, end: _Once) -> None:
-        self._chunks, self._variable, self._value, self._end = chunks, variable, value, end
-
-    def __aiter__(self) -> _AsyncChunks[T]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        previous = self._variable.get(None)
-        self._variable.set(self._value)
-        try:
-            chunk = await self._chunks.__anext__()
-            self._end.sent += len(chunk)
-            return chunk
-        except BaseException:
-            self._end()
-            raise
-        finally:
-            self._variable.set(previous)  # type: ignore[arg-type]
+async def _async_chunks(
+    chunks: AsyncIterator[bytes], variable: ContextVar[T], value: T, end: _Once
+) -> AsyncIterator[bytes]:
+    """Do the same for an async body; a generator, because the event loop ends even one that a server merely drops."""
+    try:
+        while True:
+            previous = variable.get(None)
+            variable.set(value)
+            try:
+                chunk = await chunks.__anext__()
+            except StopAsyncIteration:
+                return
+            finally:
+                variable.set(previous)  # type: ignore[arg-type]
+            end.sent += len(chunk)
+            yield chunk
+    finally:
+        end()

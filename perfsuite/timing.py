@@ -24,8 +24,8 @@ def aware(epoch_s: float) -> datetime:
 
 def format_us(us: float) -> str:
     """Write a duration for a person, in the unit that keeps it short: ``850 µs``, ``12.3 ms``, ``4.56 s``."""
-    if us < 1_000:
+    if us < 999.5:
         return f"{us:.0f} µs"
-    if us < US_PER_S:
+    if us < 999_950:  # what would be written as 1000.0 ms is a second
         return f"{us / 1_000:.1f} ms"
     return f"{us / US_PER_S:.2f} s"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.storages import get_storage
 from perfsuite.metrics.storages.alias import SQLITE
@@ -28,10 +28,9 @@ def check_store(**kwargs: Any) -> list[checks.CheckMessage]:
         found.append(checks.Warning(message, hint=hint, id="perfsuite_metrics.W001"))
     try:
         get_storage()
-    except (ImportError, TypeError, ImproperlyConfigured) as exc:
-        message = f"PERFSUITE['METRICS']['STORAGE'] is {settings.storage!r}, which cannot be used: {exc}."
+    except StoreUnavailable as exc:
         hint = "Write the dotted path of a storage class, or remove the option."
-        found.append(checks.Error(message, hint=hint, id="perfsuite_metrics.E002"))
+        found.append(checks.Error(str(exc), hint=hint, id="perfsuite_metrics.E002"))
     return found
 
 

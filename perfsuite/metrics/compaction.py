@@ -19,7 +19,7 @@ from uuid import UUID
 from perfsuite.metrics import leader
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
-from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Cell, Span, Storage, get_storage
+from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Span, Storage, get_storage
 
 GRACE_S = 60
 LEVELS = tuple(zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False))
@@ -74,21 +74,21 @@ def _compact_next(storage: Storage, source: int, target: int, now: float, checkp
     if first is None or (start := _floor(first, target)) + target > closed:
         return False
     checkpoint()
-    cells = storage.cells([Span(source, start, start + target)])
-    storage.append(_merge(cells, target, start), again=True)
+    storage.append(_merged(storage, source, target, start), again=True)
     checkpoint()
     if not storage.move_mark(watermark(target), done, start + target):
         raise leader.LeaseLost
     return True
 
 
-def _merge(cells: list[Cell], resolution: int, start: int) -> list[BucketRow]:
+def _merged(storage: Storage, source: int, target: int, start: int) -> list[BucketRow]:
     merged: dict[tuple[str, str], Histogram] = {}
-    for cell in cells:
-        held = merged.setdefault((cell.kind, cell.series), Histogram())
-        held.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
+    for at in range(start, start + target, source):  # one after the other, so that few rows are in memory at a time
+        for cell in storage.cells([Span(source, at, at + source)]):
+            held = merged.setdefault((cell.kind, cell.series), Histogram())
+            held.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
     return [
-        BucketRow(_row_id(resolution, start, series), resolution, start, kind, series, h.count, h.sum, h.min, h.max, h.to_bytes())
+        BucketRow(_row_id(target, start, series), target, start, kind, series, h.count, h.sum, h.min, h.max, h.to_bytes())
         for (kind, series), h in merged.items()
     ]
 

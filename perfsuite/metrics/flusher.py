@@ -39,6 +39,10 @@ FIRST_FLUSH_S = 1.0
 TICK_S = 5.0
 FINAL_FLUSH_S = 2.0
 DAY_S = 86_400
+# Series are announced again after this long, should their descriptions have gone with a store that was replaced.
+ANNOUNCE_AGAIN_S = 3_600
+# What waited longer than this is stamped with a later time than its own, so that its minute cannot close while it is written.
+MAX_AGE_S = 20
 # A batch that a working store refuses this often would keep all later ones from it; it is dropped and counted.
 MAX_REFUSALS = 3
 
@@ -90,7 +94,10 @@ class Flusher:
             return False
         try:
             with suppress():
-                self._take()
+                try:
+                    self._take()
+                except Exception:
+                    logger.exception("What was measured since the last flush could not be taken and is lost.")
                 return self._write_pending()
         except Exception:
             logger.exception("A flush failed; the site is not affected.")
@@ -130,6 +137,8 @@ class Flusher:
         self._sequence += 1
         rows, series = [], {}
         for (kind, labels), value in taken.items():
+            if not value.count:  # its only value was refused
+                continue
             described = describe(kind, labels)
             series[described.id] = described
             row_id = UUID(bytes=_digest(16, self._writer, str(self._sequence), described.id))
@@ -167,20 +176,21 @@ class Flusher:
     def _write(self, storage: Storage, batch: Batch) -> None:
         started = time.perf_counter()
         self._announce(storage, batch)
-        start = max(batch.at - batch.at % RESOLUTION_S, earliest_open(storage))
+        at = max(batch.at, int(time.time()) - MAX_AGE_S)
+        start = max(at - at % RESOLUTION_S, earliest_open(storage))
         again, batch.tried = batch.tried, True
         storage.append([row._replace(start=start) for row in batch.rows], again=again)
         if any(not row.kind.startswith("self.") for row in batch.rows):
             recorder.observe(kinds.SELF_FLUSH.name, (), elapsed_us(started))
 
     def _announce(self, storage: Storage, batch: Batch) -> None:
-        today = batch.at - batch.at % DAY_S
-        new = [row for row in batch.series.values() if self._announced.get(row.id) != today]
+        period = batch.at // ANNOUNCE_AGAIN_S
+        new = [row for row in batch.series.values() if self._announced.get(row.id) != period]
         if new:
-            storage.announce(new, today)
+            storage.announce(new, batch.at - batch.at % DAY_S)
             if len(self._announced) > 20_000:
                 self._announced.clear()
-            self._announced.update(dict.fromkeys((row.id for row in new), today))
+            self._announced.update(dict.fromkeys((row.id for row in new), period))
 
     def _note(self, error: str) -> None:
         """Log when the store goes away and when it is back, once each."""
@@ -189,17 +199,19 @@ class Flusher:
         elif self.error and not error:
             logger.warning("The metrics store works again.")
         self.error = error
+        if error:
+            self._announced.clear()
 
 
 def describe(kind: str, labels: tuple[str, ...]) -> SeriesRow:
     """Return the row that describes a series; its id follows from its kind and label values."""
     # Escaped to ASCII, since a NUL or half a surrogate pair in a label would be refused by a database.
-    text = json.dumps(labels, separators=(",", ":"))
+    text = json.dumps(labels, default=str, separators=(",", ":"))
     return SeriesRow(_digest(8, kind, text).hex(), kind, text)
 
 
 def _digest(size: int, *parts: str) -> bytes:
-    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=size).digest()
+    return blake2b("\0".join(parts).encode(), digest_size=size).digest()
 
 
 def in_test_run() -> bool:

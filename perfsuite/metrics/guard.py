@@ -7,6 +7,8 @@ restarts; the panel names it. Only ``Exception`` is held back: an interrupt or a
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 
 from perfsuite.metrics.conf import MetricsSettings
 
@@ -19,11 +21,13 @@ _guards: list[Guard] = []
 class Guard:
     """Counts the failures of one hook; make one at module level for each hook.
 
-    A hook asks ``guard.on`` first and calls ``guard.failed(exc)`` from its ``except Exception``.
+    A hook asks ``guard.on`` first and calls ``guard.failed(exc)`` from its ``except Exception``. One that others call, and that
+    should not stop for all because of one of them, says ``switches_off=False``.
     """
 
-    def __init__(self, hook: str) -> None:
+    def __init__(self, hook: str, switches_off: bool = True) -> None:
         self.hook = hook
+        self.switches_off = switches_off
         self.on = True
         self.failures = 0
         self.unreported = 0
@@ -34,14 +38,14 @@ class Guard:
         self.failures += 1
         self.unreported += 1
         if self.failures == 1:
-            logger.error("The hook %s failed; the site is not affected.", self.hook, exc_info=exc)
-        if self.on and self.failures >= MetricsSettings.get().hook_failure_limit:
+            _log("The hook %s failed; the site is not affected.", self.hook, exc)
+        if self.on and self.switches_off and self.failures >= MetricsSettings.get().hook_failure_limit:
             self.on = False
             disabled_hooks[self.hook] = (
                 f"The hook {self.hook} is off in this process after {self.failures} failures, "
                 f"the last of them {type(exc).__name__}; see the log and restart."
             )
-            logger.error(disabled_hooks[self.hook])
+            _log("%s", disabled_hooks[self.hook])
 
     def reset(self) -> None:
         """Switch the hook on again and forget its failures."""
@@ -49,9 +53,21 @@ class Guard:
         disabled_hooks.pop(self.hook, None)
 
 
+def _log(message: str, value: str, exc: BaseException | None = None) -> None:
+    with suppress(Exception):  # a filter or handler of the host's may be what failed
+        logger.error(message, value, exc_info=exc)
+
+
 def take_failures() -> dict[str, int]:
     """Return the failures by hook since the last call."""
-    taken = {guard.hook: guard.unreported for guard in _guards if guard.unreported}
+    taken: dict[str, int] = {}
     for guard in _guards:
-        guard.unreported = 0
+        failures, guard.unreported = guard.unreported, 0
+        if failures:
+            taken[guard.hook] = taken.get(guard.hook, 0) + failures
     return taken
+
+
+if hasattr(os, "register_at_fork"):
+    # What the parent has not reported is the parent's to report.
+    os.register_at_fork(after_in_child=take_failures)

@@ -27,6 +27,7 @@ _ZERO = -1
 _WIDTHS = "BHIQ"
 _HEAD = struct.Struct("<BBHH")
 
+_INF = math.inf
 _log = math.log
 _ceil = math.ceil
 
@@ -43,11 +44,11 @@ class Counter:
         self.max = 0.0
 
     def add(self, value: float) -> None:
-        """Add one value; a negative one counts as zero, which is what a clock that jumped means."""
-        if value < 0:
-            value = 0.0
-        self.count += 1
+        """Add one value; a negative one counts as zero, which is what a clock that jumped means. NaN and infinities raise ValueError."""
+        if not 0 <= value < _INF:
+            value = 0.0 if value < 0 else _refuse(value)
         self.sum += value
+        self.count += 1
         if value < self.min:
             self.min = value
         if value > self.max:
@@ -76,17 +77,17 @@ class Histogram(Counter):
     def add(self, value: float) -> None:
         """Add one value in the declared unit; a negative one counts as zero. NaN and infinities raise ValueError."""
         if value >= 1:
-            key = _ceil(_log(value) * _PER_LOG) if value < math.inf else _refuse(value)
+            key = _ceil(_log(value) * _PER_LOG) if value < _INF else _refuse(value)
         elif value > 0:
             key = 0
         elif value <= 0:
             key, value = _ZERO, 0.0
         else:
             key = _refuse(value)
+        self.sum += value
+        self.count += 1
         buckets = self.buckets
         buckets[key] = buckets.get(key, 0) + 1
-        self.count += 1
-        self.sum += value
         if value < self.min:
             self.min = value
         if value > self.max:
@@ -122,13 +123,15 @@ class Histogram(Counter):
         held = sum(self.buckets.values())
         if not held:
             return 0.0
-        rank = max(1, math.ceil(q * held))
-        for key, seen in zip(sorted(self.buckets), accumulate(n for _, n in sorted(self.buckets.items())), strict=True):
+        rank, seen = math.ceil(q * held), 0
+        for key in sorted(self.buckets):
+            seen += self.buckets[key]
             if seen >= rank:
                 break
         if key == _ZERO:
             return 0.0
-        return min(max(_MIDDLE * GAMMA**key, self.min), self.max)
+        # One power less, since that of the largest float's bucket is no float any more.
+        return min(max(_MIDDLE * GAMMA * GAMMA ** (key - 1), self.min), self.max)
 
     def to_bytes(self) -> bytes:
         """Serialise the buckets: a version byte, then the keys' gaps and the counts in the narrowest widths that fit."""

@@ -62,7 +62,8 @@ class Candidate:
         elif there is None or there[0] == "":
             free = True
         elif there != self.seen:
-            self.seen, self.seen_since = there, now
+            # The time after the read, so that the holder's last renewal was certainly earlier.
+            self.seen, self.seen_since = there, time.monotonic()
             free = False
         else:
             free = now - self.seen_since >= TTL_S

@@ -21,6 +21,8 @@ from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span, Storage, get_sto
 
 Order = Literal["sum", "count", "mean", "max", "p95", "p99"]
 _BY_PERCENTILE = {"p95": 0.95, "p99": 0.99}
+# Rows this near to the end of their retention are not counted on: the process that deletes them may have another clock.
+SKEW_S = 60
 # A ranking by percentile reads the histograms of only this many candidates, those with the largest maximum.
 CANDIDATES = 60
 
@@ -79,11 +81,12 @@ def totals_by(kind: str, window: Window, by: str) -> dict[str, Histogram]:
 def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None = None) -> list[Histogram]:
     """Return one merged histogram for each ``step`` seconds from the window's start on, empty where nothing was recorded.
 
-    Where rows of ``step`` have expired, the values of a longer row stand at its start.
+    Where rows that fit into the steps have expired, the values of a longer row stand at its start.
     """
     storage = get_storage()
     points = [Histogram() for _ in range(-(-window.seconds // step))]
-    cells = storage.cells(_tiles(storage, window, coarsest=step), kind)
+    coarsest = max((r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0])
+    cells = storage.cells(_tiles(storage, window, coarsest), kind)
     for cell in _matching(storage, cells, where):
         _merge(points[min(max(0, (cell.start - window.start) // step), len(points) - 1)], cell)
     return points
@@ -158,7 +161,7 @@ def _kept(marks: Mapping[int, int]) -> dict[int, int]:
     now, settings = int(time.time()), MetricsSettings.get()
     kept: dict[int, int] = {}
     for resolution, coarser in zip(RESOLUTIONS, [*RESOLUTIONS[1:], 0], strict=True):
-        kept[resolution] = min(now - settings.keep_s(resolution), marks.get(coarser, 0)) if coarser else 0
+        kept[resolution] = min(now - settings.keep_s(resolution) + SKEW_S, marks.get(coarser, 0)) if coarser else 0
     return kept
 
 
@@ -184,8 +187,9 @@ def _matching(storage: Storage, cells: Iterable[Cell], where: Mapping[str, str] 
     return [cell for cell in cells if labels[cell.series] == wanted]
 
 
-def _grouped(storage: Storage, cells: Sequence[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
+def _grouped(storage: Storage, cells: Iterable[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
     groups: dict[tuple[str, ...], Histogram] = {}
+    cells = list(cells)
     labels = _labels(storage, cells[0].kind if cells else "", [cell.series for cell in cells], by)
     for cell in cells:
         _merge(groups.setdefault(labels[cell.series], Histogram()), cell)
@@ -202,19 +206,18 @@ _MAX_DESCRIBED = 10_000
 
 def _labels(storage: Storage, kind: str, ids: Iterable[str], by: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the values of the labels ``by`` for each series, ``<unknown>`` where its description is gone."""
-    wanted = dict.fromkeys(ids)
-    missing = [series_id for series_id in wanted if series_id not in _described]
+    described = {series_id: _described.get(series_id) for series_id in ids}
+    missing = [series_id for series_id, values in described.items() if values is None]
     if missing:
-        if len(_described) > _MAX_DESCRIBED:
+        read = {row.id: tuple(json.loads(row.labels)) for row in storage.describe(missing).values()}
+        described.update(read)
+        if len(_described) + len(read) > _MAX_DESCRIBED:
             _described.clear()
-            missing = list(wanted)
-        for row in storage.describe(missing).values():
-            _described[row.id] = tuple(json.loads(row.labels))
+        _described.update(read)
     declared = kinds.lookup(kind)
     names = declared.labels if declared else ()
-    at = [names.index(label) if label in names else -1 for label in by]
-    unknown = ("<unknown>",) * len(names)
+    at = [names.index(label) if label in names else len(names) for label in by]
     return {
-        series_id: tuple(values[i] if i >= 0 else "<unknown>" for i in at)
-        for series_id, values in ((each, _described.get(each, unknown)) for each in wanted)
+        series_id: tuple(values[i] if values and i < len(values) else "<unknown>" for i in at)
+        for series_id, values in described.items()
     }

@@ -13,20 +13,25 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from functools import wraps
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from asgiref.sync import iscoroutinefunction
+
 from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import recorder
 from perfsuite.monitoring import kinds
 
 timings = logging.getLogger("performance")
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_guard = Guard("operations")
 
 
 class monitor_performance:  # noqa: N801 - used like a function
@@ -57,47 +62,74 @@ class monitor_performance:  # noqa: N801 - used like a function
         self.__exit__(kind, exc, traceback)
 
     def __call__(self, function: F) -> F:
-        name = self.name
+        if not callable(function):
+            raise TypeError(f"monitor_performance times functions, not {function!r}; write it below @classmethod or @staticmethod.")
         if inspect.isasyncgenfunction(function):
-
-            @wraps(function)
-            async def timed_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-                with monitor_performance(name):
-                    async with aclosing(function(*args, **kwargs)) as items:
-                        async for item in items:
-                            yield item
-
-            return cast(F, timed_async_generator)
-        if inspect.iscoroutinefunction(function):
-
-            @wraps(function)
-            async def timed_coroutine(*args: Any, **kwargs: Any) -> Any:
-                with monitor_performance(name):
-                    return await function(*args, **kwargs)
-
-            return cast(F, timed_coroutine)
+            return cast(F, _timed_async_generator(self.name, function))
+        if iscoroutinefunction(function):
+            return cast(F, _timed_coroutine(self.name, function))
         if inspect.isgeneratorfunction(function):
+            return cast(F, _timed_generator(self.name, function))
+        return cast(F, _timed(self.name, function))
 
-            @wraps(function)
-            def timed_generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-                with monitor_performance(name):
-                    return (yield from function(*args, **kwargs))
 
-            return cast(F, timed_generator)
+def _timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        with monitor_performance(name):
+            return function(*args, **kwargs)
 
-        @wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with monitor_performance(name):
-                return function(*args, **kwargs)
+    return timed
 
-        return cast(F, timed)
+
+def _timed_coroutine(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def timed(*args: Any, **kwargs: Any) -> Any:
+        with monitor_performance(name):
+            return await function(*args, **kwargs)
+
+    return timed
+
+
+def _timed_generator(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with monitor_performance(name):
+            return (yield from function(*args, **kwargs))
+
+    return timed
+
+
+def _timed_async_generator(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def timed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with monitor_performance(name):
+            async with aclosing(function(*args, **kwargs)) as items:
+                # By hand what ``yield from`` does, which async generators do not have: pass on what is sent and thrown in.
+                step = items.asend(None)
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = items.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as exc:
+                        step = items.athrow(exc)
+
+    return timed
 
 
 def _record(name: str, started: float, exc: BaseException | None) -> None:
     us = (perf_counter() - started) * 1e6
-    if not MetricsSettings.get().enabled:
+    if not _guard.on or not MetricsSettings.get().enabled:
         return
-    outcome = "error" if isinstance(exc, Exception) else "ok"
-    recorder.observe(kinds.OPERATIONS, (name, outcome), us)
-    if timings.isEnabledFor(logging.DEBUG):
-        timings.debug("%s %.1f ms, %s", name, us / 1e3, outcome)
+    try:
+        outcome = "error" if isinstance(exc, Exception) else "ok"
+        recorder.observe(kinds.OPERATIONS, (name, outcome), us)
+        if timings.isEnabledFor(logging.DEBUG):
+            timings.debug("%s %.1f ms, %s", name, us / 1e3, outcome)
+    except Exception as failure:
+        _guard.failed(failure)

@@ -28,10 +28,16 @@ def add_server_timing(response: HttpResponseBase, tally: Tally, seconds: float) 
 
 
 def _is_known_staff(request: HttpRequest) -> bool:
-    """Tell whether the user was loaded already and is staff, without loading it."""
+    """Tell whether the user was loaded already and is staff, without loading anything.
+
+    Only what the object itself holds is looked at: a deferred field, or a property of the host's own user model, could ask
+    the database.
+    """
     user = request.__dict__.get("user")
     if isinstance(user, LazyObject):
-        user = user.__dict__.get("_wrapped", empty)
+        # Around the object's own look-up of attributes, which is slow.
+        user = object.__getattribute__(user, "__dict__").get("_wrapped", empty)
         if user is empty:
             user = request.__dict__.get("_acached_user")
-    return bool(user is not None and getattr(user, "is_active", False) and getattr(user, "is_staff", False))
+    held = getattr(user, "__dict__", {})
+    return held.get("is_staff") is True and held.get("is_active", True) is True

@@ -12,7 +12,7 @@ from typing import NamedTuple
 # Longer statements are cut before they are looked at, longer fingerprints after.
 MAX_SQL_CHARS = 16_384
 MAX_FINGERPRINT_CHARS = 2_000
-# Statements up to this length are remembered, at most this many: 4 MB at the very most.
+# Statements up to this length are remembered, at most this many.
 MAX_CACHED_CHARS = 4_096
 MAX_CACHED = 1_000
 
@@ -23,20 +23,30 @@ OPERATIONS = frozenset(
 
 _TOKEN = r"""
     (?P<comment> /\*.*?(?:\*/|\Z) | --[^\n]* {comment} )
+  | (?P<name> {name} )
   | (?P<value>
         {string}
       | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)          # PostgreSQL's dollar quoting
-      | %s | %\(\w+\)s | \?                             # placeholders
+      | %s | %\(\w+\)s | %(?:\(\w*\)?)?\Z | \?\d*       # placeholders, one that is cut off too
       | (?<![\w.$:]):[A-Za-z_]\w* | (?<!\w)\$\d+
-      | (?<![\w"`$])[-+]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)(?![\w"`])
+      | (?:(?<![\w"`')\]])[-+] | (?<![\w$]))\.?\d[\w.]*(?:(?<=[eE])[-+]?\d+)?
     )
-  | (?P<name> {name} )
 """
-# A string that is cut off at the end of the text is still one. Outside MySQL a backslash is a plain character, but after E.
-_ANSI_STRING = r"""(?<!\w)[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z)"""
-_MYSQL_STRING = r"""'(?:[^'\\]|''|\\.)*(?:'|\Z) | "(?:[^"\\]|""|\\.)*(?:"|\Z)"""
-_BACKTICKS = r"`[^`]*(?:`|\Z)"
-_ANSI_NAME = r'"(?:[^"]|"")*(?:"|\Z) | ' + _BACKTICKS
+# Each of these matches to its end from wherever it begins, so that no text makes the search go back: a string that is cut off
+# is still one, even behind a backslash. Outside MySQL a backslash is a plain character, but after E.
+_ANSI_STRING = r"""
+        (?<!\w)[eE]'[^'\\]*(?:(?:''|\\.|\\\Z)[^'\\]*)*(?:'|\Z)
+      | '[^']*(?:''[^']*)*(?:'|\Z)
+      | "[^"]*(?:""[^"]*)*(?:"|\Z) | `[^`]*(?:`|\Z)     # no name, see below
+"""
+_MYSQL_STRING = r"""
+        '[^'\\]*(?:(?:''|\\.|\\\Z)[^'\\]*)*(?:'|\Z)
+      | "[^"\\]*(?:(?:""|\\.|\\\Z)[^"\\]*)*(?:"|\Z)
+      | `[^`]*(?:`|\Z)
+"""
+# What is quoted like a name is one if it ends and no string can have slipped in.
+_BACKTICKS = r"`[^`']*`"
+_ANSI_NAME = rf"""\"[^"']*"(?!") | {_BACKTICKS}"""
 
 
 def _compile(string: str, name: str, comment: str = "") -> re.Pattern[str]:
@@ -47,13 +57,22 @@ def _compile(string: str, name: str, comment: str = "") -> re.Pattern[str]:
 _ANSI = _compile(_ANSI_STRING, _ANSI_NAME)
 _MYSQL = _compile(_MYSQL_STRING, _BACKTICKS, r"| \#[^\n]*")
 
+# What Django itself writes, folded before the search for values, which takes twenty times as long.
+_DJANGO_IN = re.compile(r"\bIN \(%s(?:, %s)+")
+_DJANGO_ROWS = re.compile(r"(\(%s(?:, %s)*\))(?:, \1)+")
 _SPACE = re.compile(r"\s+")
-_IN = re.compile(r"\b(IN ?\(|ARRAY ?\[) ?\?(?: ?, ?\?)* ?(?:,? ?\Z|([)\]]))", re.IGNORECASE)
-_ROW = r"\((?:[^()]|\([^()]*\))*"
+_ITEM = r"\?(?:::\w+)?"
+_TUPLE = rf"\( ?{_ITEM}(?: ?, ?{_ITEM})* ?\)"
+_IN = re.compile(
+    rf"\b(IN ?\(|ARRAY ?\[) ?(?:{_ITEM}|{_TUPLE})(?: ?, ?(?:{_ITEM}|{_TUPLE}))* ?(?:,? ?(?:\([?, ]*)?\Z|([)\]]))", re.IGNORECASE
+)
+_ROW = r"\([^()]*(?:\([^()]*\)[^()]*)*"
 _ROWS = re.compile(rf"(\bVALUES ?{_ROW}\))(?: ?, ?{_ROW}(?:\)|\Z))+", re.IGNORECASE)
-_SAVEPOINT = re.compile(r"""\bSAVEPOINT +["`]?[\w-]+["`]?""", re.IGNORECASE)
+_SAVEPOINT = re.compile(r"\A((?:RELEASE |ROLLBACK TO )?SAVEPOINT) .*", re.IGNORECASE)
+_SET = re.compile(r"\A(SET [\w.@ ]+?(?: ?= ?| TO )).*", re.IGNORECASE)
 _CURSOR = re.compile(r'"_django_curs_[^"]*"')
 _FIRST_WORD = re.compile(r"[\s(]*([A-Za-z]+)")
+_VERB = re.compile(r"""[()]|(?<![\w"`.])(?:SELECT|INSERT|UPDATE|DELETE|MERGE)\b""", re.IGNORECASE)
 
 
 class Shape(NamedTuple):
@@ -74,19 +93,37 @@ def shape(sql: str, double_quotes_are_strings: bool = False) -> Shape:
 
 
 def _shape(sql: str, double_quotes_are_strings: bool) -> Shape:
-    text = (_MYSQL if double_quotes_are_strings else _ANSI).sub(_replace, sql[:MAX_SQL_CHARS])
+    text = _DJANGO_ROWS.sub(r"\1", _DJANGO_IN.sub("IN (%s", sql[:MAX_SQL_CHARS]))
+    text = (_MYSQL if double_quotes_are_strings else _ANSI).sub(_replace, text)
     text = _SPACE.sub(" ", text).strip(" ;")
     text = _IN.sub(r"\1…\2", text)
     text = _ROWS.sub(r"\1", text)
-    # Django numbers its savepoints and server-side cursors.
-    text = _CURSOR.sub("?", _SAVEPOINT.sub("SAVEPOINT ?", text))
-    first = _FIRST_WORD.match(text)
-    operation = first.group(1).upper() if first else ""
-    if operation == "WITH":
-        operation = "SELECT"
+    # Django numbers its savepoints and server-side cursors; what SET gives may be a bare word.
+    text = _CURSOR.sub("?", _SET.sub(r"\1?", _SAVEPOINT.sub(r"\1 ?", text)))
+    operation = _operation(text)
     if len(text) > MAX_FINGERPRINT_CHARS:
         text = text[: MAX_FINGERPRINT_CHARS - 1] + "…"
-    return Shape(text, operation if operation in OPERATIONS else "OTHER")
+    return Shape(text, operation)
+
+
+def _operation(text: str) -> str:
+    first = _FIRST_WORD.match(text)
+    word = first.group(1).upper() if first else ""
+    if word == "WITH":
+        word = _verb_after_with(text)
+    return word if word in OPERATIONS else "OTHER"
+
+
+def _verb_after_with(text: str) -> str:
+    """Return the first verb outside the parentheses of the common table expressions."""
+    depth = 0
+    for match in _VERB.finditer(text):
+        found = match.group()
+        if found in "()":
+            depth += 1 if found == "(" else -1
+        elif depth == 0:
+            return found.upper()
+    return "SELECT"
 
 
 _remembered = lru_cache(maxsize=MAX_CACHED)(_shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +22,7 @@ from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Statement, Tally, current, on_fold
 from perfsuite.queries import kinds
 from perfsuite.queries.conf import QuerySettings
-from perfsuite.queries.fingerprint import shape
+from perfsuite.queries.fingerprint import MAX_SQL_CHARS, Shape, shape
 
 logger = logging.getLogger("perfsuite.queries")
 
@@ -32,6 +32,8 @@ MAX_LOGGED = 500
 
 _guard = Guard("queries.sql")
 _logged_at: dict[str, float] = {}
+_is_mysql: dict[str, bool] = {}
+_new = tuple.__new__
 
 
 # Hot path: benchmarks/overhead.py
@@ -48,36 +50,67 @@ def note_statement(execute: Callable[..., Any], sql: Any, params: Any, many: boo
         return result
     finally:
         try:
-            tally.held.append(Statement(sql, context["connection"].alias, perf_counter() - started, failed))
+            if type(sql) is not str or len(sql) > MAX_SQL_CHARS:
+                sql = _text(sql, context["connection"])
+            # Made as the tuple that it is: calling the class costs twice as much.
+            tally.held.append(_new(Statement, (sql, context["connection"].alias, perf_counter() - started, failed)))
             if len(tally.held) >= MAX_HELD:
                 fold_statements(tally, tally.route())
         except Exception as exc:
             _guard.failed(exc)
 
 
+# Hot path: benchmarks/overhead.py
 def fold_statements(tally: Tally, route: str) -> None:
     """Put the statements of a tally into the recorder, for the route that ran them. Never raises."""
+    if not tally.held:
+        return
     try:
         slow_s = QuerySettings.get().slow_query_ms / 1e3
+        # A text that comes again, as in N+1 queries, is looked at once.
+        us_by_text: dict[tuple[str, str], list[float]] = {}
         observations: list[Observation] = []
-        is_mysql: dict[str, bool] = {}
-        for sql, alias, seconds, failed in tally.take_held():
-            if alias not in is_mysql:
-                is_mysql[alias] = connections[alias].vendor == "mysql"
-            fingerprint, operation = shape(sql if isinstance(sql, str) else str(sql), is_mysql[alias])
-            us = seconds * 1e6
-            labels = (fingerprint, alias, route)
-            observations.append((kinds.ALL, (alias, operation), us))
-            observations.append((kinds.FINGERPRINT, labels, us))
-            if seconds >= slow_s:
-                observations.append((kinds.SLOW, labels, us))
-                _log_slow(fingerprint, alias, route, seconds, slow_s)
-            if failed:
-                observations.append((kinds.FAILED, labels, us))
-        if observations:
-            recorder.observe_many(observations)
+        for text, alias, seconds, failed in tally.take_held():
+            values = us_by_text.get((text, alias))
+            if values is None:
+                values = us_by_text[text, alias] = []
+            values.append(seconds * 1e6)
+            if failed or seconds >= slow_s:
+                labels = (_shape(text, alias).fingerprint, alias, route)
+                observations += _remarkable(labels, seconds, failed, slow_s)
+        for (text, alias), values in us_by_text.items():
+            fingerprint, operation = _shape(text, alias)
+            observations.append((kinds.ALL, (alias, operation), values))
+            observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+        recorder.observe_many(tuple(observations))
     except Exception as exc:
         _guard.failed(exc)
+
+
+def _text(sql: Any, connection: Any) -> str:
+    """Return a statement as text, cut to what fingerprints look at, so that a request that holds many long ones stays small."""
+    if isinstance(sql, bytes):
+        return sql[:MAX_SQL_CHARS].decode(errors="replace")
+    if isinstance(sql, str):
+        return sql[:MAX_SQL_CHARS]
+    # psycopg's composed statements: their repr shows values in quotes that are not SQL's.
+    as_string = getattr(sql, "as_string", None)
+    return str(as_string(connection.connection))[:MAX_SQL_CHARS] if as_string else type(sql).__name__
+
+
+def _shape(text: str, alias: str) -> Shape:
+    if alias not in _is_mysql:
+        _is_mysql[alias] = connections[alias].vendor == "mysql"
+    return shape(text, _is_mysql[alias])
+
+
+def _remarkable(labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float) -> Iterator[Observation]:
+    """Yield what is counted of a slow or failed statement, and log a slow one."""
+    if seconds >= slow_s:
+        yield kinds.SLOW, labels, seconds * 1e6
+        _log_slow(*labels, seconds, slow_s)
+    if failed:
+        yield kinds.FAILED, labels, seconds * 1e6
 
 
 def _log_slow(fingerprint: str, alias: str, route: str, seconds: float, slow_s: float) -> None:
@@ -93,17 +126,17 @@ def _log_slow(fingerprint: str, alias: str, route: str, seconds: float, slow_s: 
 
 
 def install() -> None:
-    """Put the wrapper on every open connection and on each that opens later. Idempotent."""
+    """Put the wrapper on this thread's connections and on each that opens later, in any thread. Idempotent."""
     on_fold(fold_statements)
     connection_created.connect(_on_connection, dispatch_uid="perfsuite.queries.sql")
-    for connection in connections.all():
+    for connection in _made_connections():
         _on_connection(None, connection)
 
 
 def uninstall() -> None:
     """Take the wrapper off this thread's connections and put it on no further one."""
     connection_created.disconnect(dispatch_uid="perfsuite.queries.sql")
-    for connection in connections.all():
+    for connection in _made_connections():
         if note_statement in connection.execute_wrappers:
             connection.execute_wrappers.remove(note_statement)
 
@@ -112,6 +145,14 @@ def follow_settings() -> None:
     """Install the wrapper where monitoring is on, and take it off or put it on again when that setting changes."""
     setting_changed.connect(_on_setting_changed, dispatch_uid="perfsuite.queries.sql")
     _on_setting_changed(setting="PERFSUITE")
+
+
+def _made_connections() -> list[Any]:
+    """Return the connections that this thread has made; making the others would load drivers that it may never need."""
+    try:
+        return list(connections.all(initialized_only=True))
+    except TypeError:  # Django before 4.1
+        return list(connections.all())
 
 
 def _on_connection(sender: object, connection: Any, **kwargs: object) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.utils.module_loading import import_string
 
+from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics.conf import MetricsSettings
 
 RESOLUTIONS = (10, 60, 600, 3_600, 86_400)
@@ -108,8 +109,12 @@ class Storage(Protocol):
 
 
 def get_storage() -> Storage:
-    """Return the storage in force."""
-    return _load(MetricsSettings.get().storage)
+    """Return the storage in force; raise ``StoreUnavailable`` if its class cannot be used."""
+    path = MetricsSettings.get().storage
+    try:
+        return _load(path)
+    except Exception as exc:
+        raise StoreUnavailable(f"PERFSUITE['METRICS']['STORAGE'] is {path!r}, which cannot be used: {exc}.") from exc
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
+import pkgutil
+import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,10 @@ AUTOMATIC_ALIAS = "perfsuite"
 SQLITE = "django.db.backends.sqlite3"
 _MARK = "PERFSUITE_STORE"
 _IN_MEMORY = "file:perfsuite-store?mode=memory&cache=shared"
+
+# How long a process waits for another one that is making the tables.
+PREPARE_S = 5.0
+_CONCURRENT = re.compile("locked|already exists")
 
 _ready: set[str] = set()
 _preparing = threading.Lock()
@@ -77,24 +85,23 @@ def beside(name: object) -> str:
 def prepare(connection: BaseDatabaseWrapper) -> None:
     """Bring the automatic store to its schema if it is behind; costs nothing once it was seen to be right in this process.
 
-    Runs only our migrations, without Django's migrate signals, whose receivers belong to the host. Two processes may try at once:
-    the one that finds the tables made goes on.
+    Runs only our migrations, without Django's migrate signals, whose receivers belong to the host. Several processes may try at
+    once: those that find another at it try again for a moment.
     """
     key = str(connection.settings_dict["NAME"])
     if key in _ready or not store_is_automatic():
         return
     with _preparing:
-        if key in _ready:
-            return
-        try:
-            _migrate(connection)
-        except DatabaseError:
-            if not _is_migrated(connection):
-                raise
-        if not connection.is_in_memory_db():  # type: ignore[attr-defined]
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA journal_mode=WAL")
-        _ready.add(key)
+        give_up = time.monotonic() + PREPARE_S
+        while key not in _ready:
+            try:
+                _bring_to_schema(connection)
+            except DatabaseError as exc:
+                if not _CONCURRENT.search(str(exc)) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+            else:
+                _ready.add(key)
 
 
 def forget_prepared() -> None:
@@ -102,33 +109,44 @@ def forget_prepared() -> None:
     _ready.clear()
 
 
-def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
-    from django.db.migrations.loader import MigrationLoader
-
-    loader = MigrationLoader(connection)
-    return all(leaf in loader.applied_migrations for leaf in loader.graph.leaf_nodes("perfsuite_metrics"))
-
-
-def _migrate(connection: BaseDatabaseWrapper) -> None:
+def _bring_to_schema(connection: BaseDatabaseWrapper) -> None:
     from django.db.migrations.executor import MigrationExecutor
 
-    from perfsuite.metrics.models import Bucket
-
-    if Bucket._meta.db_table in connection.introspection.table_names() and _is_migrated_by_test_run(connection):
+    if not connection.is_in_memory_db():  # type: ignore[attr-defined]
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+    if _is_at_schema(connection):
         return
     executor = MigrationExecutor(connection)
-    leaves = executor.loader.graph.leaf_nodes("perfsuite_metrics")
-    if executor.migration_plan(leaves):
-        executor.migrate(leaves)
-        logger.info("The metrics store %s was brought to its schema.", connection.settings_dict["NAME"])
+    # A process that was killed, or is, between making the tables and noting so leaves the first migration to be noted only.
+    executor.migrate(executor.loader.graph.leaf_nodes("perfsuite_metrics"), fake_initial=True)
+    logger.info("The metrics store %s was brought to its schema.", connection.settings_dict["NAME"])
 
 
-def _is_migrated_by_test_run(connection: BaseDatabaseWrapper) -> bool:
-    """A test run makes the tables without migrations, so none is recorded there."""
-    return "django_migrations" not in connection.introspection.table_names()
+def _is_at_schema(connection: BaseDatabaseWrapper) -> bool:
+    """Compare names only: Django's own loader imports the migrations of all apps of the host, and most processes find all done."""
+    from django.db.migrations.recorder import MigrationRecorder
+
+    from perfsuite.metrics import migrations
+    from perfsuite.metrics.models import Bucket
+
+    tables = connection.introspection.table_names()
+    if MigrationRecorder.Migration._meta.db_table not in tables:  # a test run makes the tables without migrations
+        return Bucket._meta.db_table in tables
+    applied = MigrationRecorder(connection).applied_migrations()
+    return all(("perfsuite_metrics", module.name) in applied for module in pkgutil.iter_modules(migrations.__path__))
 
 
 def _set_pragmas(sender: object, connection: Any, **kwargs: object) -> None:
     if connection.alias == AUTOMATIC_ALIAS and connection.settings_dict.get(_MARK) and not connection.is_in_memory_db():
         # On the sqlite3 connection itself, so that no execute wrapper sees it. A power cut may cost the last flush.
         connection.connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _after_fork() -> None:
+    global _preparing
+    _preparing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

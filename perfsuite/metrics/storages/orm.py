@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
-from django.db.models import Max, Min, Q, Sum
+from django.db.models import Max, Min, Model, Q, QuerySet, Sum
+from django.db.utils import ConnectionDoesNotExist  # type: ignore[attr-defined] # where Django 3.1 has it
 
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics.models import Bucket, Lease, Mark, Series
@@ -30,13 +33,14 @@ class ORMStorage:
 
     def append(self, rows: Sequence[BucketRow], again: bool = False) -> None:
         started = time.monotonic()
-        with _store() as alias, transaction.atomic(using=alias):
-            if again:
+        with _store() as alias:
+            if again:  # before the transaction: SQLite refuses one that reads first and then finds another writer
                 there = _existing(alias, [row.id for row in rows])
                 rows = [row for row in rows if row.id not in there]
-            Bucket.objects.using(alias).bulk_create([Bucket(*row) for row in rows], batch_size=BATCH)
-            if time.monotonic() - started > MAX_APPEND_S:
-                raise DatabaseError(f"writing took over {MAX_APPEND_S:.0f} s")
+            with transaction.atomic(using=alias):
+                Bucket.objects.using(alias).bulk_create([Bucket(*row) for row in rows], batch_size=BATCH)
+                if time.monotonic() - started > MAX_APPEND_S:
+                    raise DatabaseError(f"writing took over {MAX_APPEND_S:.0f} s")
 
     def announce(self, series: Iterable[SeriesRow], day: int) -> None:
         described = {row.id: row for row in series}
@@ -66,7 +70,7 @@ class ORMStorage:
             if series is not None:
                 chosen = chosen.filter(series__in=series)
             columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
-            return [Cell(*row[:7], bytes(row[7])) for row in columns.iterator(chunk_size=2_000)]
+            return [Cell(*row[:7], bytes(row[7])) for row in columns]
 
     def sums(self, spans: Sequence[Span], kind: str) -> list[tuple[str, int, float, float, float]]:
         if not spans:
@@ -105,14 +109,14 @@ class ORMStorage:
             old = Bucket.objects.using(alias).filter(resolution=resolution, start__lt=before)
             ids = list(old.order_by("start").values_list("id", flat=True)[:limit])
             for chunk in _chunks(ids):
-                Bucket.objects.using(alias).filter(id__in=chunk).delete()
+                _delete(Bucket.objects.using(alias).filter(id__in=chunk))
             return len(ids)
 
     def trim_series(self, before: int, limit: int) -> int:
         with _store() as alias:
             ids = list(Series.objects.using(alias).filter(seen__lt=before).values_list("id", flat=True)[:limit])
             for chunk in _chunks(ids):
-                Series.objects.using(alias).filter(id__in=chunk).delete()
+                _delete(Series.objects.using(alias).filter(id__in=chunk))
             return len(ids)
 
     def read_lease(self, name: str) -> tuple[str, int] | None:
@@ -132,15 +136,20 @@ class ORMStorage:
 
 @contextmanager
 def _store() -> Iterator[str]:
-    """Give the alias of a store that is ready, unrecorded, and turn what the database says into ``StoreUnavailable``."""
+    """Give the alias of a store that is ready, unrecorded, and turn what the database says into ``StoreUnavailable``.
+
+    Inside a transaction of the host's it is a savepoint, so that what fails here does not break that transaction.
+    """
     alias = store_alias()
     with suppress():
         try:
-            prepare(connections[alias])
-            yield alias
+            connection = connections[alias]
+            prepare(connection)
+            with transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext():
+                yield alias
         except (DataError, IntegrityError):
             raise  # the store works, and refuses these rows
-        except (DatabaseError, InterfaceError) as exc:
+        except (DatabaseError, InterfaceError, ConnectionDoesNotExist, ImproperlyConfigured) as exc:
             forget_prepared()
             raise StoreUnavailable(explain(alias, exc)) from exc
 
@@ -148,7 +157,7 @@ def _store() -> Iterator[str]:
 def explain(alias: str, exc: Exception) -> str:
     """Say in one sentence what keeps the store from working and what to type."""
     said = (str(exc).strip().splitlines() or [""])[0]
-    if any(words in said for words in ("no such table", "does not exist", "doesn't exist")) and "perfsuite" in said:
+    if any(words in said for words in ("no such table", "does not exist", "doesn't exist")) and "perfsuite_metrics_" in said:
         return f"The metrics tables are missing on the database {alias!r}; type: python manage.py migrate --database {alias}"
     return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
 
@@ -167,17 +176,22 @@ def _existing(alias: str, ids: Sequence[object]) -> set[object]:
     return there
 
 
-def _insert_if_absent(alias: str, row: Series | Mark | Lease) -> bool:
+def _insert_if_absent(alias: str, row: Model) -> bool:
     """Insert a row unless another process just did. djongo says DatabaseError where others say IntegrityError."""
     model = type(row)
     try:
         with transaction.atomic(using=alias):
-            row.save(using=alias, force_insert=True)
+            model._default_manager.using(alias).bulk_create([row])  # unlike save, sends no signal to the host's receivers
     except DatabaseError:
         if model._default_manager.using(alias).filter(pk=row.pk).exists():
             return False
         raise
     return True
+
+
+def _delete(rows: QuerySet[Any]) -> None:
+    """Delete rows by one statement; ``delete`` would load each row for a host that listens to the signals of all models."""
+    rows._raw_delete(rows.db)
 
 
 def _chunks(ids: Sequence[object]) -> Iterator[list[object]]:
