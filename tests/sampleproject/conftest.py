@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -57,6 +59,11 @@ class Site:
         )
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return done
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return what the database itself says."""
+        with contextlib.closing(sqlite3.connect(self.var / "db.sqlite3", timeout=20)) as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def run(self, code: str) -> Any:
         """Return what `code` left in the variable `answer`, in a process in which the site is set up."""

@@ -29,15 +29,18 @@ def test_a_form_becomes_a_lead_in_the_inbox_of_its_tenant_alone(
 
 
 def test_a_lead_remembers_the_page_of_its_own_tenant(site: Site, browser: Browser) -> None:
-    own, foreign = site.run(
-        "answer = [Page.objects.filter(tenant__slug=slug, status='published').first().slug for slug in ('harbor', 'cedar')]"
+    sql = (
+        "SELECT min(page.slug) FROM portal_page page JOIN portal_tenant tenant ON tenant.id = page.tenant_id "
+        "WHERE tenant.slug = ? AND page.status = 'published'"
     )
+    ((own,),), ((foreign,),) = site.rows(sql, "harbor"), site.rows(sql, "cedar")
     for slug in (own, foreign):
         browser.send(f"/t/harbor/forms/question/?about={slug}", name=slug, email="a@example.com", message="?")
-    pages = site.run(
-        f"answer = dict(Lead.objects.filter(name__in={[own, foreign]!r}).values_list('name', 'page__slug'))"
+    leads = site.rows(
+        "SELECT lead.name, page.slug FROM portal_lead lead LEFT JOIN portal_page page ON page.id = lead.page_id "
+        "WHERE lead.email = 'a@example.com'"
     )
-    assert pages == {own: own, foreign: None}
+    assert dict(leads) == {own: own, foreign: None}
 
 
 def test_a_wrong_form_is_shown_again_with_the_reason(browser: Browser) -> None:

@@ -125,9 +125,10 @@ def imported_entries() -> Iterator[Entry]:
 
 
 def _members(owner: ModuleType | type, prefix: str) -> Iterator[Entry]:
-    for name, member in sorted(vars(owner).items()):
+    for name in sorted(vars(owner)):
         if name.startswith("_"):
             continue
+        member = getattr(owner, name)  # a class method bound, as a reader would call it
         if inspect.isclass(member):
             yield Entry(f"{prefix}.{name}", "class", f"class {name}", _doc(member))
             if isinstance(owner, ModuleType):
@@ -144,5 +145,5 @@ def _doc(member: object) -> str:
 def _signature(name: str, member: object) -> str:
     try:
         return f"{name}{inspect.signature(member)}"  # type: ignore[arg-type]  # raises TypeError when not callable
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):  # the first for defaults that Python 3.13 cannot look up
         return f"{name}(...)"

@@ -11,8 +11,10 @@ from sampleproject.portal.models import Lead, Tenant, User
 from sampleproject.portal.views.scope import for_tenant, paginated
 
 LEADS_PER_LISTING = 25
-SHOWN = ("name", "company", "message", "status", "created_at", "form__name", "page__title")
-SHOWN += ("assigned_to__first_name", "assigned_to__last_name")
+SHOWN = (
+    *("name", "company", "message", "status", "created_at", "form__name", "page__title"),
+    *("assigned_to__first_name", "assigned_to__last_name"),
+)
 
 
 @login_required
