@@ -109,7 +109,8 @@ class Flusher:
         """Flush for the last time in this process, unless the store was away a moment ago, and give up the lead."""
         self._stopped = True
         self._wake.set()
-        if self.error or in_test_run():
+        # Where the thread never started this is a test run, or was one until a moment ago.
+        if self.error or self._thread is None:
             return
         if self.flush(wait_s=FINAL_FLUSH_S):
             leader.resign()

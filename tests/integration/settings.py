@@ -1,0 +1,10 @@
+"""The test host's settings with the options that one test wants: JSON in ``PERFSUITE_TEST_OPTIONS``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tests.settings import *  # noqa: F403
+
+PERFSUITE = json.loads(os.environ.get("PERFSUITE_TEST_OPTIONS", "{}"))

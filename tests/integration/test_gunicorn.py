@@ -1,0 +1,78 @@
+"""No request is lost or counted twice by forked, recycled and stopped workers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from tests.integration.site import Site, Visitors, get, visit, wait_until
+
+REQUESTS = 600
+STATEMENTS = {"/zero/": 0, "/queries/3/": 3, "/json/": 1}
+
+
+@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+def test_four_recycled_workers_behind_a_preloading_master_lose_nothing(site: Site, worker_class: str) -> None:
+    paths = list(STATEMENTS) * (REQUESTS // len(STATEMENTS))
+    options = ["--workers", "4", "--worker-class", worker_class, "--preload", "--max-requests", "50"]
+    if worker_class == "gthread":
+        options += ["--threads", "4"]
+    with site.gunicorn(*options, "--max-requests-jitter", "10", "--log-level", "info") as server:
+        answers = visit(server, paths, threads=6)
+        assert server.stop(signal.SIGTERM) == 0
+        log = server.output()
+    recycled = len(re.findall(r"Booting worker", log)) - 4
+    statements = sum(STATEMENTS[answer.path] for answer in answers)
+    assert recycled >= 4, log
+    assert site.totals("requests.status").keys() == {("2xx",)}
+    assert site.count() == len(answers) == REQUESTS
+    assert site.count("requests.route") == REQUESTS
+    assert site.count("self.request") == REQUESTS
+    assert site.sum("requests.queries") == statements
+    assert site.totals("queries")["default", "SELECT"][0] == statements
+    assert site.count("queries.fingerprint") == statements
+    assert site.sum("requests.bytes_out") == sum(len(answer.body) for answer in answers)
+
+
+def test_a_kill_loses_at_most_one_flush_interval(site: Site) -> None:
+    interval_s = 2.0
+    site.options = {"METRICS": {"FLUSH_INTERVAL_S": interval_s}}
+    with site.gunicorn("--workers", "3", "--preload") as server:
+        visit(server, ["/zero/"] * 60)
+        site.wait_for(1)
+        visitors = Visitors(server, ["/sleep/10/"] * 100_000, threads=3)
+        busy_from = time.monotonic()
+        wait_until(lambda: time.monotonic() - busy_from > 4 * interval_s, "a while of traffic")
+        killed = time.monotonic()
+        os.killpg(server.pid, signal.SIGKILL)  # the master and its workers, a group of their own
+        answers = visitors.stop()
+        server.process.wait()
+    # A process flushes every interval, give or take a tenth, and writing takes its time on a busy machine.
+    older = [answer for answer in answers if answer.at < killed - 1.1 * interval_s - 1.0]
+    stored = site.count()
+    assert len(older) > 50
+    assert 60 + len(older) <= stored <= 60 + len(answers) + 3  # three were being answered
+
+
+def test_the_numbers_of_a_stopped_site_are_what_the_read_side_shows(site: Site) -> None:
+    with site.gunicorn("--workers", "2", "--preload") as server:
+        visit(server, ["/queries/3/"] * 20 + ["/zero/"] * 20)
+        assert get(server, "/error/").status == 500
+        assert get(server, "/nowhere/").status == 404
+        server.stop(signal.SIGTERM)
+    code = (
+        "import django; django.setup()\n"
+        "from perfsuite.metrics.query import Window, top, totals, totals_by\n"
+        "window = Window.last(900)\n"
+        "print({status: h.count for status, h in totals_by('requests.status', window, 'status').items()})\n"
+        "print({row.labels['route']: row.value.count for row in top('requests.route', window, ('route',))})\n"
+        "print(totals('requests.queries', window).sum)\n"
+    )
+    by_status, by_route, statements = site.run("-c", code).stdout.splitlines()
+    assert eval(by_status) == {"2xx": 40, "4xx": 1, "5xx": 1}
+    assert eval(by_route) == {"/queries/<int:n>/": 20, "/zero/": 20, "/error/": 1, "<not found>": 1}
+    assert float(statements) == 60

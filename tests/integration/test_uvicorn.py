@@ -1,0 +1,29 @@
+"""An ASGI server loses nothing with the documented wiring, and at most one flush interval without it."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.integration.site import Site, visit
+
+PATHS = ["/async/zero/", "/async/queries/3/", "/zero/", "/async/stream/2/"]
+STATEMENTS = 3 + 2
+
+
+def test_with_the_lifespan_wiring_nothing_is_lost(site: Site) -> None:
+    with site.uvicorn(app="tests.integration.lifespan_asgi:application") as server:
+        visit(server, PATHS * 40, threads=8)
+        server.stop(signal.SIGTERM)
+        log = server.output()
+    assert site.count() == 4 * 40, log
+    assert site.sum("requests.queries") == STATEMENTS * 40
+    assert site.totals("queries")["default", "SELECT"][0] == STATEMENTS * 40
+
+
+def test_without_it_at_most_one_flush_interval_is_lost(site: Site) -> None:
+    with site.uvicorn() as server:
+        visit(server, PATHS * 10)
+        site.wait_for(40)
+        visit(server, ["/zero/"] * 10)
+        server.stop(signal.SIGTERM)
+    assert 40 <= site.count() <= 50
