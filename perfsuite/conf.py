@@ -42,8 +42,8 @@ def option(
     """Declare an option of a ``Section``: its default, what it does (with its unit), its environment variable, its bounds."""
     metadata = {"help": help, "env": env, "minimum": minimum, "maximum": maximum}
     if isinstance(default, dict):
-        return cast(T, dataclasses.field(default_factory=lambda: default, metadata=metadata))
-    return cast(T, dataclasses.field(default=default, metadata=metadata))
+        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Section:
@@ -137,7 +137,8 @@ def _read(cls: type[S]) -> tuple[S, list[Problem]]:
             found.append(_unknown_key(cls.section, str(key), list(fields)))
     for key, field in fields.items():
         env = field.metadata["env"]
-        where, parse, value = "", _typed, None
+        where, value = "", None
+        parse: Callable[[Any, object], object] = _typed
         if key in given:
             where, value = f"PERFSUITE[{cls.section!r}][{key!r}]", given[key]
         elif env and os.environ.get(env, "") != "":

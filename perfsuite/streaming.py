@@ -15,19 +15,20 @@ from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 T = TypeVar("T")
-Done = Callable[[int], None]
+Done = Callable[[int, BaseException | None], None]
 
 
 def follow(response: HttpResponseBase, variable: ContextVar[T], value: T, done: Done | None = None) -> None:
     """Run each chunk of a streaming ``response`` with ``variable`` set to ``value``.
 
-    ``done(sent_bytes)`` is called once: after the last chunk, after an error, or when the server closes the response.
+    ``done(sent_bytes, failure)`` is called once: after the last chunk, after an error, or when the server closes the
+    response. ``failure`` is what the body raised, a ``GeneratorExit`` where the client left in the middle, else None.
     The body of a FileResponse that the server may send by itself (``wsgi.file_wrapper``) is left alone: only its end is
     seen, and ``sent_bytes`` is its Content-Length.
     """
     end = _Once(done)
     if getattr(response, "file_to_stream", None) is not None:
-        end.sent = _content_length(response)
+        end.sent, end.whole = _content_length(response), True
         _call_on_close(response, end)
     elif isinstance(response, StreamingHttpResponse):
         if getattr(response, "is_async", False):
@@ -50,22 +51,23 @@ def _call_on_close(response: HttpResponseBase, end: _Once) -> None:
         try:
             close()
         finally:
-            end()
+            end(GeneratorExit() if end.sent and not end.whole else None)
 
     response.close = close_and_end  # type: ignore[method-assign]
 
 
 class _Once:
-    """Calls ``done`` with the bytes sent, the first time only."""
+    """Calls ``done`` with the bytes sent and what went wrong, the first time only."""
 
     def __init__(self, done: Done | None) -> None:
         self.sent = 0
+        self.whole = False
         self._done = done
 
-    def __call__(self) -> None:
+    def __call__(self, failure: BaseException | None = None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(self.sent)
+            done(self.sent, failure)
 
 
 class _Chunks(Generic[T]):
@@ -82,8 +84,11 @@ class _Chunks(Generic[T]):
             chunk = next(self._chunks)
             self._end.sent += len(chunk)
             return chunk
-        except BaseException:
+        except StopIteration:
             self._end()
+            raise
+        except BaseException as exc:
+            self._end(exc)
             raise
         finally:
             self._variable.set(previous)  # type: ignore[arg-type]
@@ -100,10 +105,15 @@ async def _async_chunks(
             try:
                 chunk = await chunks.__anext__()
             except StopAsyncIteration:
+                end()
                 return
+            except BaseException as exc:
+                end(exc)
+                raise
             finally:
                 variable.set(previous)  # type: ignore[arg-type]
             end.sent += len(chunk)
             yield chunk
-    finally:
-        end()
+    except BaseException as exc:
+        end(exc)
+        raise

@@ -26,10 +26,12 @@ class Ends:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.failures: list[type[BaseException] | None] = []
         self.seen: list[str | None] = []
 
-    def __call__(self, sent_bytes: int) -> None:
+    def __call__(self, sent_bytes: int, failure: BaseException | None) -> None:
         self.calls.append(sent_bytes)
+        self.failures.append(None if failure is None else type(failure))
         self.seen.append(variable.get())
 
 
@@ -66,6 +68,21 @@ async def async_body(chunks: int = 3, fail_at: int | None = None) -> AsyncIterat
             raise RuntimeError("broken body")
         seen_by_body.append(variable.get())
         yield b"x" * 10
+
+
+@pytest.mark.parametrize(("chunks", "failure"), [(3, None), (2, GeneratorExit), (0, None)])
+def test_the_end_tells_a_whole_body_from_one_that_the_client_left(
+    ends: Ends, chunks: int, failure: type[BaseException] | None
+) -> None:
+    response = StreamingHttpResponse(body())
+    follow(response, variable, "inside", ends)
+    pieces = iter(response)
+    for _ in range(chunks):
+        next(pieces)
+    if chunks == 3:
+        assert next(pieces, None) is None
+    response.close()
+    assert ends.failures == [failure]
 
 
 # Synchronous

@@ -16,12 +16,21 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
     """Report RequestMetricsMiddleware given twice (E001), not outermost (W001) or missing (W002)."""
     places = middleware_places("perfsuite.monitoring", "RequestMetricsMiddleware")
     if len(places) > 1:
-        message = f"RequestMetricsMiddleware is in MIDDLEWARE {len(places)} times; every request would be counted as often."
-        return [checks.Error(message, hint=f"Keep only the first entry, {PATH!r}.", id="perfsuite_monitoring.E001")]
+        message = f"RequestMetricsMiddleware is in MIDDLEWARE {len(places)} times; each request would be counted as often."
+        return [
+            checks.Error(
+                message, hint=f"Keep only the first entry, {PATH!r}.", id="perfsuite_monitoring.E001"
+            )
+        ]
     if not places:
-        message = "perfsuite.monitoring is installed, but RequestMetricsMiddleware is not in MIDDLEWARE, so no request is measured."
-        return [checks.Warning(message, hint=f"Put {PATH!r} first in MIDDLEWARE.", id="perfsuite_monitoring.W002")]
+        message = "RequestMetricsMiddleware is not in MIDDLEWARE, so no request is measured."
+        return [
+            checks.Warning(message, hint=f"Put {PATH!r} first in MIDDLEWARE.", id="perfsuite_monitoring.W002")
+        ]
     if places[0] != 0:
-        message = f"RequestMetricsMiddleware is number {places[0] + 1} in MIDDLEWARE, so the time of those before it is not measured."
-        return [checks.Warning(message, hint=f"Put {PATH!r} first in MIDDLEWARE.", id="perfsuite_monitoring.W001")]
+        number = places[0] + 1
+        message = f"RequestMetricsMiddleware is number {number} in MIDDLEWARE; the time of those before it is not measured."
+        return [
+            checks.Warning(message, hint=f"Put {PATH!r} first in MIDDLEWARE.", id="perfsuite_monitoring.W001")
+        ]
     return []

@@ -16,5 +16,6 @@ class MonitoringSettings(Section):
 
     server_timing: bool = option(
         True,
-        help="Whether responses carry Server-Timing: to everyone with DEBUG on, else only to a staff user whom the view has loaded itself.",
+        help="Whether responses carry Server-Timing: to everyone with DEBUG on, else only to a staff user whom the view has "
+        "loaded itself.",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -63,6 +64,7 @@ class RequestMetricsMiddleware:
 
     # Hot path: benchmarks/overhead.py
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer a request and record it."""
         if self.is_async:
             return self.__acall__(request)
         span = begin(request)
@@ -81,6 +83,7 @@ class RequestMetricsMiddleware:
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """Do the same under ASGI."""
         span = begin(request)
         if span is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
@@ -103,7 +106,7 @@ def begin(request: HttpRequest) -> Span | None:
         return None
     try:
         return Span(request)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the guard's
         _guard.failed(exc)
         return None
 
@@ -115,10 +118,10 @@ def finish(span: Span, response: HttpResponseBase) -> None:
         add_server_timing(response, span.tally, left - span.entered)
         if response.streaming:
             span.own_s += perf_counter() - left
-            follow(response, current, span.tally, lambda sent: _end_of_stream(span, response.status_code, sent))
+            follow(response, current, span.tally, partial(_end_of_stream, span, response.status_code))
         else:
             record(span, response.status_code, left, len(response.content))  # type: ignore[attr-defined]
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the guard's
         _guard.failed(exc)
 
 
@@ -126,15 +129,18 @@ def abandon(span: Span, exc: BaseException) -> None:
     """Record a request that ended without a response: its client went away, or its server is going down."""
     try:
         left = perf_counter()
-        record(span, 500 if isinstance(exc, Exception) else 0, left, 0)
-    except Exception as failure:
+        record(span, _status_of(exc), left, 0)
+    except Exception as failure:  # noqa: BLE001 - the guard's
         _guard.failed(failure)
 
 
-def _end_of_stream(span: Span, status: int, sent_bytes: int) -> None:
+def _end_of_stream(span: Span, status: int, sent_bytes: int, failure: BaseException | None) -> None:
+    """Record a stream; one that broke counts as an error although its status line said otherwise."""
+    if failure is not None:
+        status = _status_of(failure)
     try:
         record(span, status, perf_counter(), sent_bytes)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the guard's
         _guard.failed(exc)
 
 
@@ -173,6 +179,11 @@ def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
             method, route, status or CANCELLED, us / 1e3, queries, db_s * 1e3, sent_bytes,
         )  # fmt: skip
     recorder.observe_many(((own.SELF_REQUEST.name, (), (span.own_s + perf_counter() - left) * 1e6),))
+
+
+def _status_of(exc: BaseException) -> int:
+    """Return 500 for an error, and 0 for a request that was cancelled."""
+    return 500 if isinstance(exc, Exception) else 0
 
 
 def _received_bytes(length: str) -> int:

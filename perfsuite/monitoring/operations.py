@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from functools import wraps
 from time import perf_counter
@@ -30,6 +30,7 @@ from perfsuite.monitoring import kinds
 timings = logging.getLogger("performance")
 
 F = TypeVar("F", bound=Callable[..., Any])
+Raised = type[BaseException] | None
 
 _guard = Guard("operations")
 
@@ -43,8 +44,9 @@ class monitor_performance:  # noqa: N801 - used like a function
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise TypeError(f'monitor_performance needs a name, got {name!r}; write @monitor_performance("import_leads").')
+        # Without the brackets, the function itself arrives here.
+        if not name or type(name) is not str:
+            raise TypeError(f'A name is missing, got {name!r}; write @monitor_performance("import_leads").')
         self.name = name
         self._started: list[float] = []
 
@@ -52,18 +54,21 @@ class monitor_performance:  # noqa: N801 - used like a function
         self._started.append(perf_counter())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: Raised, exc: BaseException | None, traceback: TracebackType | None) -> None:
         _record(self.name, self._started.pop(), exc)
 
     async def __aenter__(self) -> monitor_performance:
         return self.__enter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: Raised, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.__exit__(kind, exc, traceback)
 
     def __call__(self, function: F) -> F:
+        """Return ``function`` timed, of the kind that it was."""
         if not callable(function):
-            raise TypeError(f"monitor_performance times functions, not {function!r}; write it below @classmethod or @staticmethod.")
+            raise TypeError(f"{function!r} cannot be called; write @monitor_performance below @classmethod.")
         if inspect.isasyncgenfunction(function):
             return cast(F, _timed_async_generator(self.name, function))
         if iscoroutinefunction(function):
@@ -93,7 +98,7 @@ def _timed_coroutine(name: str, function: Callable[..., Any]) -> Callable[..., A
 
 def _timed_generator(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
-    def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with monitor_performance(name):
             return (yield from function(*args, **kwargs))
 
@@ -106,7 +111,7 @@ def _timed_async_generator(name: str, function: Callable[..., Any]) -> Callable[
         with monitor_performance(name):
             async with aclosing(function(*args, **kwargs)) as items:
                 # By hand what ``yield from`` does, which async generators do not have: pass on what is sent and thrown in.
-                step = items.asend(None)
+                step: Awaitable[Any] = items.asend(None)
                 while True:
                     try:
                         item = await step
@@ -116,7 +121,7 @@ def _timed_async_generator(name: str, function: Callable[..., Any]) -> Callable[
                         step = items.asend((yield item))
                     except GeneratorExit:
                         raise
-                    except BaseException as exc:
+                    except BaseException as exc:  # noqa: BLE001 - thrown in, and so passed on
                         step = items.athrow(exc)
 
     return timed
@@ -131,5 +136,5 @@ def _record(name: str, started: float, exc: BaseException | None) -> None:
         recorder.observe(kinds.OPERATIONS, (name, outcome), us)
         if timings.isEnabledFor(logging.DEBUG):
             timings.debug("%s %.1f ms, %s", name, us / 1e3, outcome)
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 - the guard's
         _guard.failed(failure)

@@ -1,7 +1,7 @@
 """The Server-Timing header (W3C Server Timing), shown by the browser's own network panel.
 
-It tells a stranger how long the site's queries take, so it is sent only with DEBUG on, or to a staff user. Whether the user is staff
-is read only where the view itself has loaded the user: asking from outside would add statements.
+It tells a stranger how long the site's queries take, so it is sent only with DEBUG on, or to a staff user. Whether the user is
+staff is read only where the view itself has loaded the user: asking from outside would add statements.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from perfsuite.monitoring.conf import MonitoringSettings
 
 def add_server_timing(response: HttpResponseBase, tally: Tally, seconds: float) -> None:
     """Add ``total`` and ``db`` in milliseconds to a response that may carry them, beside what the view has put there."""
-    if tally.request is None or not (settings.DEBUG or _is_known_staff(tally.request)) or not MonitoringSettings.get().server_timing:
+    if (
+        tally.request is None
+        or not (settings.DEBUG or _is_known_staff(tally.request))
+        or not MonitoringSettings.get().server_timing
+    ):
         return
     queries, db_s = tally.statements()
     ours = f'total;dur={seconds * 1e3:.1f}, db;dur={db_s * 1e3:.1f};desc="{queries} queries"'

@@ -15,5 +15,8 @@ class QuerySettings(Section):
     section: ClassVar[str] = "QUERIES"
 
     slow_query_ms: float = option(
-        100.0, env="SLOW_QUERY_THRESHOLD", minimum=0, help="Milliseconds from which on a statement is slow: counted as such and logged."
+        100.0,
+        env="SLOW_QUERY_THRESHOLD",
+        minimum=0,
+        help="Milliseconds from which on a statement is slow: counted as such and logged.",
     )

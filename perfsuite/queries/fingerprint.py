@@ -1,6 +1,7 @@
 """Fingerprints: statements that differ only in their values get the same text, and no value is left in it.
 
-Imports no Django, and parses nothing: one regular expression finds what is a value, a comment or an identifier.
+Imports no Django, and parses nothing: one regular expression finds what is a value, a comment or an identifier. What the text
+alone does not tell is read as the standard says: SQLite takes ``"text"`` for a string where no column has that name.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ MAX_FINGERPRINT_CHARS = 2_000
 MAX_CACHED_CHARS = 4_096
 MAX_CACHED = 1_000
 
-OPERATIONS = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "CALL"}
-    | {"CREATE", "ALTER", "DROP", "TRUNCATE", "EXPLAIN", "PRAGMA", "SET", "SHOW", "DECLARE", "FETCH", "CLOSE", "COPY", "LOCK"}
-)
+OPERATIONS = frozenset([
+    "SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE",
+    "CALL", "CREATE", "ALTER", "DROP", "TRUNCATE", "EXPLAIN", "PRAGMA", "SET", "SHOW", "DECLARE", "FETCH", "CLOSE", "COPY",
+    "LOCK",
+])  # fmt: skip
 
-_TOKEN = r"""
+_PARTS = r"""
     (?P<comment> /\*.*?(?:\*/|\Z) | --[^\n]* {comment} )
   | (?P<name> {name} )
   | (?P<value>
@@ -50,7 +52,7 @@ _ANSI_NAME = rf"""\"[^"']*"(?!") | {_BACKTICKS}"""
 
 
 def _compile(string: str, name: str, comment: str = "") -> re.Pattern[str]:
-    pattern = _TOKEN.replace("{string}", string).replace("{name}", name).replace("{comment}", comment)
+    pattern = _PARTS.replace("{string}", string).replace("{name}", name).replace("{comment}", comment)
     return re.compile(pattern, re.VERBOSE | re.DOTALL)
 
 
@@ -63,9 +65,8 @@ _DJANGO_ROWS = re.compile(r"(\(%s(?:, %s)*\))(?:, \1)+")
 _SPACE = re.compile(r"\s+")
 _ITEM = r"\?(?:::\w+)?"
 _TUPLE = rf"\( ?{_ITEM}(?: ?, ?{_ITEM})* ?\)"
-_IN = re.compile(
-    rf"\b(IN ?\(|ARRAY ?\[) ?(?:{_ITEM}|{_TUPLE})(?: ?, ?(?:{_ITEM}|{_TUPLE}))* ?(?:,? ?(?:\([?, ]*)?\Z|([)\]]))", re.IGNORECASE
-)
+_LIST = rf"(?:{_ITEM}|{_TUPLE})(?: ?, ?(?:{_ITEM}|{_TUPLE}))*"
+_IN = re.compile(rf"\b(IN ?\(|ARRAY ?\[) ?{_LIST} ?(?:,? ?(?:\([?, ]*)?\Z|([)\]]))", re.IGNORECASE)
 _ROW = r"\([^()]*(?:\([^()]*\)[^()]*)*"
 _ROWS = re.compile(rf"(\bVALUES ?{_ROW}\))(?: ?, ?{_ROW}(?:\)|\Z))+", re.IGNORECASE)
 _SAVEPOINT = re.compile(r"\A((?:RELEASE |ROLLBACK TO )?SAVEPOINT) .*", re.IGNORECASE)
@@ -97,7 +98,7 @@ def _shape(sql: str, double_quotes_are_strings: bool) -> Shape:
     text = (_MYSQL if double_quotes_are_strings else _ANSI).sub(_replace, text)
     text = _SPACE.sub(" ", text).strip(" ;")
     text = _IN.sub(r"\1…\2", text)
-    text = _ROWS.sub(r"\1", text)
+    text = _ROWS.sub(r"\1", text).rstrip(", ")  # a comma stands there after a cut
     # Django numbers its savepoints and server-side cursors; what SET gives may be a bare word.
     text = _CURSOR.sub("?", _SET.sub(r"\1?", _SAVEPOINT.sub(r"\1 ?", text)))
     operation = _operation(text)

@@ -37,7 +37,9 @@ _new = tuple.__new__
 
 
 # Hot path: benchmarks/overhead.py
-def note_statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def note_statement(
+    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
     """Run a statement and note it in the tally of the request in hand, if there is one."""
     tally = current.get()
     if tally is None or tally.closed or not _guard.on:
@@ -53,10 +55,12 @@ def note_statement(execute: Callable[..., Any], sql: Any, params: Any, many: boo
             if type(sql) is not str or len(sql) > MAX_SQL_CHARS:
                 sql = _text(sql, context["connection"])
             # Made as the tuple that it is: calling the class costs twice as much.
-            tally.held.append(_new(Statement, (sql, context["connection"].alias, perf_counter() - started, failed)))
+            tally.held.append(
+                _new(Statement, (sql, context["connection"].alias, perf_counter() - started, failed))
+            )
             if len(tally.held) >= MAX_HELD:
                 fold_statements(tally, tally.route())
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
 
 
@@ -83,7 +87,7 @@ def fold_statements(tally: Tally, route: str) -> None:
             observations.append((kinds.ALL, (alias, operation), values))
             observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
         recorder.observe_many(tuple(observations))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the guard's
         _guard.failed(exc)
 
 
@@ -104,7 +108,9 @@ def _shape(text: str, alias: str) -> Shape:
     return shape(text, _is_mysql[alias])
 
 
-def _remarkable(labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float) -> Iterator[Observation]:
+def _remarkable(
+    labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float
+) -> Iterator[Observation]:
     """Yield what is counted of a slow or failed statement, and log a slow one."""
     if seconds >= slow_s:
         yield kinds.SLOW, labels, seconds * 1e6
@@ -121,7 +127,12 @@ def _log_slow(fingerprint: str, alias: str, route: str, seconds: float, slow_s: 
         _logged_at.clear()
     _logged_at[fingerprint] = now
     logger.warning(
-        "Slow query on %r in %s: %.0f ms (threshold %.0f ms): %s", alias, route, seconds * 1e3, slow_s * 1e3, fingerprint
+        "Slow query on %r in %s: %.0f ms (threshold %.0f ms): %s",
+        alias,
+        route,
+        seconds * 1e3,
+        slow_s * 1e3,
+        fingerprint,
     )
 
 

@@ -23,7 +23,9 @@ def tenant(tenant_id: Tenant | None) -> Iterator[None]:
     An id that is neither a number nor a string raises TypeError: an object would later compare unequal to itself.
     """
     if tenant_id is not None and (isinstance(tenant_id, bool) or not isinstance(tenant_id, (int, str))):
-        raise TypeError(f"A tenant is named by its id, a number or a string, not by {tenant_id!r}; write tenant(company.pk).")
+        raise TypeError(
+            f"A tenant is named by its id, a number or a string, not by {tenant_id!r}; write tenant(company.pk)."
+        )
     previous = variable.get()
     variable.set(tenant_id)
     try:

@@ -26,11 +26,15 @@ def load_resolver() -> Resolver:
     """Return the function that ``PERFSUITE["TENANCY"]["RESOLVER"]`` names, or raise ImproperlyConfigured with what to type."""
     path = TenancySettings.get().resolver
     if not path:
-        raise ImproperlyConfigured('TenantMiddleware needs PERFSUITE = {"TENANCY": {"RESOLVER": "yourapp.tenants.resolve"}}.')
+        raise ImproperlyConfigured(
+            'TenantMiddleware needs PERFSUITE = {"TENANCY": {"RESOLVER": "yourapp.tenants.resolve"}}.'
+        )
     try:
         resolver = import_string(path)
     except ImportError as exc:
-        raise ImproperlyConfigured(f"PERFSUITE['TENANCY']['RESOLVER'] is {path!r}, which cannot be imported: {exc}.") from exc
+        raise ImproperlyConfigured(
+            f"PERFSUITE['TENANCY']['RESOLVER'] is {path!r}, which cannot be imported: {exc}."
+        ) from exc
     if not callable(resolver):
         raise ImproperlyConfigured(f"PERFSUITE['TENANCY']['RESOLVER'] is {path!r}, which is not a function.")
     return cast(Resolver, resolver)
@@ -53,6 +57,7 @@ class TenantMiddleware:
             self.resolve = async_to_sync(resolver) if iscoroutinefunction(resolver) else resolver
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer a request for its tenant."""
         if self.is_async:
             return self.__acall__(request)
         resolved: Tenant | None = self.resolve(request)
@@ -60,6 +65,7 @@ class TenantMiddleware:
             return self.finish(self.get_response(request), resolved)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """Do the same under ASGI."""
         resolved: Tenant | None = await self.resolve(request)
         with tenant(resolved):
             return self.finish(await self.get_response(request), resolved)

@@ -125,8 +125,16 @@ def test_payload_sizes_are_those_of_the_bodies(recorded: Recorded) -> None:
 
 @pytest.mark.parametrize(
     ("stated", "counted"),
-    [("", 0), ("17", 17), ("-5", 0), ("1e3", 0), ("seventeen", 0), ("9" * 15, 999_999_999_999_999)]
-    + [("9" * 16, 0), ("9" * 5000, 0)],
+    [
+        ("", 0),
+        ("17", 17),
+        ("-5", 0),
+        ("1e3", 0),
+        ("seventeen", 0),
+        ("9" * 15, 999_999_999_999_999),
+        ("9" * 16, 0),
+        ("9" * 5000, 0),
+    ],
 )
 def test_a_senseless_content_length_counts_as_nothing_and_breaks_nothing(
     recorded: Recorded, stated: str, counted: int
@@ -161,15 +169,15 @@ def test_a_request_answered_by_another_middleware_is_recorded(recorded: Recorded
     assert recorded.requests() == {("<middleware>", "GET", "3xx"): 1}
 
 
-def test_five_thousand_paths_fold_into_their_patterns(recorded: Recorded) -> None:
+def test_three_thousand_paths_fold_into_their_patterns(recorded: Recorded) -> None:
     client = Client(raise_request_exception=False)
-    for number in range(2_500):
+    for number in range(1_500):
         client.get(f"/pages/page-{number}/")
         client.get(f"/no/such/path/{number}/")
 
     assert recorded.requests() == {
-        ("/pages/<slug:slug>/", "GET", "2xx"): 2_500,
-        ("<not found>", "GET", "4xx"): 2_500,
+        ("/pages/<slug:slug>/", "GET", "2xx"): 1_500,
+        ("<not found>", "GET", "4xx"): 1_500,
     }
 
 

@@ -33,8 +33,9 @@ def charged_to_each(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     observe_many = recorder.observe_many
 
     def kept(observations: Any) -> None:
-        path = paths.get()
-        charged.update({path: value for kind, _, value in observations if kind == kinds.QUERIES})
+        for kind, _, value in observations:
+            if kind == kinds.QUERIES:
+                charged[paths.get()] = value
         observe_many(observations)
 
     paths: ContextVar[str] = ContextVar("paths")

@@ -40,7 +40,7 @@ def broken_append(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def __init__(self, request: Any = None) -> None:
             super().__init__(request)
-            self.held = tuple()  # type: ignore[assignment]
+            self.held = ()  # type: ignore[assignment]
 
     monkeypatch.setattr(middleware, "Tally", Tally)
 
@@ -57,7 +57,6 @@ HOOKS = {
     "record": (in_module(middleware, "record"), "requests"),
     "route": (in_module(tally_of_request.Tally, "route"), "requests"),
     "statements": (in_module(tally_of_request.Tally, "statements"), "requests"),
-    "received_bytes": (in_module(middleware, "_received_bytes"), "requests"),
     "observe_many": (in_module(recorder, "observe_many"), "requests"),
     "fold": (broken_fold, "requests"),
     "take_held": (in_module(tally_of_request.Tally, "take_held"), "queries.sql"),

@@ -351,12 +351,14 @@ def test_without_a_name_the_error_says_what_to_write() -> None:
         pass
 
     for senseless in (function, "", None, 5):
-        with pytest.raises(TypeError, match=r'needs a name.*write @monitor_performance\("import_leads"\)'):
+        with pytest.raises(
+            TypeError, match=r'A name is missing.*write @monitor_performance\("import_leads"\)'
+        ):
             monitor_performance(senseless)  # type: ignore[arg-type]
 
 
 def test_above_a_classmethod_the_error_says_where_to_write_it() -> None:
-    with pytest.raises(TypeError, match="write it below @classmethod"):
+    with pytest.raises(TypeError, match="write @monitor_performance below @classmethod"):
         monitor_performance("late")(classmethod(lambda cls: None))  # type: ignore[type-var]
 
 
