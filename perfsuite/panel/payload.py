@@ -14,6 +14,7 @@ from django.core.signals import setting_changed
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.query import Window
+from perfsuite.metrics.reading import one_reading
 from perfsuite.metrics.recorder import recorder
 from perfsuite.panel.cards.base import CardContext, CardData, Level, load, message
 from perfsuite.panel.cards.reader import EmptyReader, StoreReader
@@ -79,8 +80,9 @@ def build(chosen: Range, now: float) -> Payload:
     window = Window(end - chosen.seconds, end)
     view = CardContext(window, window.previous(), chosen.step, chosen.id, now, StoreReader())
     notices = _Notices()
-    cards = [card for path in PanelSettings.get().cards if (card := _card(path, view, notices)) is not None]
-    _add_health(view, notices)
+    with one_reading():
+        cards = [card for path in PanelSettings.get().cards if (card := _card(path, view, notices)) is not None]
+        _add_health(view, notices)
     return {
         "generated_at": round(now, 3),
         "range": chosen.id,

@@ -123,19 +123,29 @@ def test_a_figure_over_its_target_says_so() -> None:
     assert cards(payload)["latency"]["threshold"] == {"value": 5, "label": "p95 target 5 ms"}
 
 
-def test_the_change_is_against_the_same_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def measure_before_and_now(monkeypatch: pytest.MonkeyPatch, before: int) -> dict[str, Any]:
+    """Build the page after ``before`` requests of 10 ms a quarter of an hour ago and 40 of 15 ms now."""
     now = time.time()
-    step = RANGES["15m"].step
-    record("requests.status", ("2xx",), *[10_000.0] * 10)
-    monkeypatch.setattr(time, "time", lambda: now - 900 - step)
+    record("requests.status", ("2xx",), *[10_000.0] * before)
+    monkeypatch.setattr(time, "time", lambda: now - 900 - RANGES["15m"].step)
     assert perfsuite.metrics.flush()
     monkeypatch.setattr(time, "time", lambda: now)
-    record("requests.status", ("2xx",), *[15_000.0] * 20)
+    record("requests.status", ("2xx",), *[15_000.0] * 40)
     assert perfsuite.metrics.flush()
-    payload = build(RANGES["15m"], now)
+    return build(RANGES["15m"], now)
+
+
+def test_the_change_is_against_the_same_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = measure_before_and_now(monkeypatch, before=20)
     assert tile(payload, "avg")["delta"] == pytest.approx(0.5)
     assert tile(payload, "requests_per_minute")["delta"] == pytest.approx(1, abs=0.05)
-    assert tile(payload, "requests_per_minute")["value"] == pytest.approx(20 / 15, rel=0.02)
+    assert tile(payload, "requests_per_minute")["value"] == pytest.approx(40 / 15, rel=0.02)
+
+
+def test_too_little_before_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = measure_before_and_now(monkeypatch, before=19)
+    assert tile(payload, "avg")["delta"] is None
+    assert tile(payload, "requests_per_minute")["delta"] is None
 
 
 def test_the_tables_name_route_and_statement_with_their_cost() -> None:

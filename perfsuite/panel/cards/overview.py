@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from perfsuite.metrics.histogram import Histogram
 from perfsuite.panel.cards.base import CardContext, CardData, Tile, merged, ms, percent, tiles
 from perfsuite.panel.conf import PanelSettings
+
+# A change against fewer values than this says more about chance than about the site.
+LEAST_BEFORE = 20
 
 
 class Overview:
@@ -35,20 +38,20 @@ def _request_tiles(view: CardContext) -> list[Tile]:
             "requests_per_minute",
             "Requests / min",
             round(rate, 2) if any_request else None,
-            delta=_delta(rate, rate_before),
+            delta=_delta(rate, rate_before, before),
             better="neutral",
             spark=view.per_minute(points) if any_request else (),
             hint=f"{now.count:,} in this range",
         ),
-        _time_tile("avg", "Average", now.mean, before.mean, [point.mean for point in points], points),
-        _percentile_tile("p95", 0.95, now, before, points, settings.p95_target_ms),
-        _percentile_tile("p99", 0.99, now, before, points),
+        _time_tile("avg", "Average", _mean, now, before, points),
+        _time_tile("p95", "p95", _quantile(0.95), now, before, points, settings.p95_target_ms),
+        _time_tile("p99", "p99", _quantile(0.99), now, before, points),
         Tile(
             "error_rate",
             "Errors",
             error_rate if any_request else None,
             unit="%",
-            delta=_delta(error_rate, error_rate_before),
+            delta=_delta(error_rate, error_rate_before, before),
             target=settings.error_target_percent,
             spark=[
                 percent(bad.count if bad else 0, point.count) if point.count else None
@@ -71,14 +74,20 @@ def _database_tiles(view: CardContext) -> list[Tile]:
             "queries_per_request",
             "Queries / request",
             round(per_request, 2) if all_now.count else None,
-            delta=_delta(per_request, per_request_before),
+            delta=_delta(per_request, per_request_before, all_before),
             spark=[
                 round(_ratio(part.count, whole.count), 2) if whole.count else None for part, whole in both
             ],
             hint=f"{now.count:,} statements",
         ),
-        _percentile_tile(
-            "db_p95", 0.95, now, before, points, PanelSettings.get().database_target_ms, label="Query p95"
+        _time_tile(
+            "db_p95",
+            "Query p95",
+            _quantile(0.95),
+            now,
+            before,
+            points,
+            PanelSettings.get().database_target_ms,
         ),
         Tile(
             "db_share",
@@ -86,7 +95,7 @@ def _database_tiles(view: CardContext) -> list[Tile]:
             share if all_now.count else None,
             unit="%",
             digits=0,
-            delta=_delta(share, share_before),
+            delta=_delta(share, share_before, all_before),
             better="neutral",
             spark=[percent(part.sum, whole.sum) if whole.count else None for part, whole in both],
             hint="of the response time",
@@ -97,39 +106,30 @@ def _database_tiles(view: CardContext) -> list[Tile]:
 def _time_tile(
     name: str,
     label: str,
-    now_us: float,
-    before_us: float,
-    values_us: Sequence[float],
-    points: Sequence[Histogram],
-    target_ms: float | None = None,
-) -> Tile:
-    spark = [ms(value) if point.count else None for value, point in zip(values_us, points, strict=True)]
-    known = any(point.count for point in points)
-    delta = _delta(now_us, before_us)
-    hint = "" if target_ms is not None else "response time"
-    return Tile(
-        name,
-        label,
-        ms(now_us) if known else None,
-        unit="ms",
-        delta=delta,
-        target=target_ms,
-        spark=spark,
-        hint=hint,
-    )
-
-
-def _percentile_tile(
-    name: str,
-    q: float,
+    measure: Callable[[Histogram], float],
     now: Histogram,
     before: Histogram,
     points: Sequence[Histogram],
     target_ms: float | None = None,
-    label: str = "",
 ) -> Tile:
-    values = [point.quantile(q) for point in points]
-    return _time_tile(name, label or name, now.quantile(q), before.quantile(q), values, points, target_ms)
+    return Tile(
+        name,
+        label,
+        ms(measure(now)) if now.count else None,
+        unit="ms",
+        delta=_delta(measure(now), measure(before), before),
+        target=target_ms,
+        spark=[ms(measure(point)) if point.count else None for point in points],
+        hint="" if target_ms is not None else "response time",
+    )
+
+
+def _mean(histogram: Histogram) -> float:
+    return histogram.mean
+
+
+def _quantile(q: float) -> Callable[[Histogram], float]:
+    return lambda histogram: histogram.quantile(q)
 
 
 def _requests_before(view: CardContext) -> tuple[Histogram, int]:
@@ -150,5 +150,6 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _delta(now: float, before: float) -> float | None:
-    return round(now / before - 1, 4) if before > 0 else None
+def _delta(now: float, before_value: float, before: Histogram) -> float | None:
+    """Return the change, None where there was too little before to compare with."""
+    return round(now / before_value - 1, 4) if before_value > 0 and before.count >= LEAST_BEFORE else None

@@ -16,7 +16,7 @@ COLUMNS = (
     Column("p95", "p95", "ms"),
     Column("max", "Slowest", "ms"),
     Column("total", "Total time", "duration"),
-    Column("share", "Share of time", "share"),
+    Column("share", "Share", "share"),
 )
 ALIAS = Column("alias", "Database", "text")
 

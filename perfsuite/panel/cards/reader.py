@@ -5,7 +5,7 @@ A store that is away is asked once per page and not once per card, since each at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol, TypeVar, cast
 
 from perfsuite.exceptions import StoreUnavailable
@@ -25,6 +25,11 @@ class Reader(Protocol):
     def totals_by(self, kind: str, window: Window, by: str) -> dict[str, Histogram]:
         """Return the values of a kind, merged for each value of one label."""
 
+    def totals_of(
+        self, kind: str, window: Window, labels: Sequence[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], Histogram]:
+        """Return count, sum, min and max of just the series with these label values."""
+
     def series(
         self, kind: str, window: Window, step: int, where: Mapping[str, str] | None = None
     ) -> list[Histogram]:
@@ -34,7 +39,14 @@ class Reader(Protocol):
         """Return a series for each value of one label."""
 
     def top(
-        self, kind: str, window: Window, by: tuple[str, ...], order: Order = "sum", limit: int = 10
+        self,
+        kind: str,
+        window: Window,
+        by: tuple[str, ...],
+        order: Order = "sum",
+        limit: int = 10,
+        *,
+        percentiles: bool = True,
     ) -> list[Row]:
         """Return the largest groups of a kind."""
 
@@ -54,6 +66,13 @@ class StoreReader:
         """Return the values of a kind, merged for each value of one label."""
         return self._once(("totals_by", kind, window, by), lambda: query.totals_by(kind, window, by))
 
+    def totals_of(
+        self, kind: str, window: Window, labels: Sequence[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], Histogram]:
+        """Return count, sum, min and max of just the series with these label values."""
+        key = ("totals_of", kind, window, tuple(labels))
+        return self._once(key, lambda: query.totals_of(kind, window, labels))
+
     def series(
         self, kind: str, window: Window, step: int, where: Mapping[str, str] | None = None
     ) -> list[Histogram]:
@@ -63,15 +82,22 @@ class StoreReader:
 
     def series_by(self, kind: str, window: Window, step: int, by: str) -> dict[str, list[Histogram]]:
         """Return a series for each value of one label."""
-        values = sorted(self.totals_by(kind, window, by))
-        return {value: self.series(kind, window, step, {by: value}) for value in values}
+        key = ("series_by", kind, window, step, by)
+        return self._once(key, lambda: query.series_by(kind, window, step, by))
 
     def top(
-        self, kind: str, window: Window, by: tuple[str, ...], order: Order = "sum", limit: int = 10
+        self,
+        kind: str,
+        window: Window,
+        by: tuple[str, ...],
+        order: Order = "sum",
+        limit: int = 10,
+        *,
+        percentiles: bool = True,
     ) -> list[Row]:
         """Return the largest groups of a kind."""
-        key = ("top", kind, window, by, order, limit)
-        return self._once(key, lambda: query.top(kind, window, by, order, limit))
+        key = ("top", kind, window, by, order, limit, percentiles)
+        return self._once(key, lambda: query.top(kind, window, by, order, limit, percentiles=percentiles))
 
     def _once(self, key: Hashable, read: Callable[[], T]) -> T:
         if self._away is not None:
@@ -96,6 +122,12 @@ class EmptyReader:
         """Return nothing."""
         return {}
 
+    def totals_of(
+        self, kind: str, window: Window, labels: Sequence[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], Histogram]:
+        """Return an empty histogram for each."""
+        return {values: Histogram() for values in labels}
+
     def series(
         self, kind: str, window: Window, step: int, where: Mapping[str, str] | None = None
     ) -> list[Histogram]:
@@ -107,7 +139,14 @@ class EmptyReader:
         return {}
 
     def top(
-        self, kind: str, window: Window, by: tuple[str, ...], order: Order = "sum", limit: int = 10
+        self,
+        kind: str,
+        window: Window,
+        by: tuple[str, ...],
+        order: Order = "sum",
+        limit: int = 10,
+        *,
+        percentiles: bool = True,
     ) -> list[Row]:
         """Return nothing."""
         return []

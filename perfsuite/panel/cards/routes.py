@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from perfsuite.metrics.histogram import Histogram
 from perfsuite.panel.cards.base import CardContext, CardData, Column, Line, ms, percent, table
 
 ROWS = 12
@@ -19,7 +18,7 @@ COLUMNS = (
     Column("queries", "Queries / req."),
     Column("database", "In database", "percent"),
     Column("total", "Total time", "duration"),
-    Column("share", "Share of time", "share"),
+    Column("share", "Share", "share"),
 )
 
 
@@ -33,10 +32,10 @@ class Routes:
         """Return the table."""
         rows = view.read.top("requests.route", view.window, ("route",), "sum", ROWS)
         errors = _errors_by_route(view) if rows else {}
-        queries = _by_route(view, "requests.queries")
-        database = _by_route(view, "requests.db")
+        shown = [(row.labels["route"],) for row in rows]
+        queries = view.read.totals_of("requests.queries", view.window, shown)
+        database = view.read.totals_of("requests.db", view.window, shown)
         whole = sum(point.sum for series in view.requests_by_status.values() for point in series)
-        nothing = Histogram()
         lines: list[Line] = []
         for row in rows:
             route, value = row.labels["route"], row.value
@@ -48,8 +47,8 @@ class Routes:
                     ms(value.quantile(0.95)),
                     ms(value.quantile(0.99)),
                     percent(errors.get(route, 0), value.count),
-                    round(queries.get(route, nothing).mean, 2),
-                    percent(database.get(route, nothing).sum, value.sum),
+                    round(queries[route,].mean, 2),
+                    percent(database[route,].sum, value.sum),
                     ms(value.sum),
                     percent(value.sum, whole),
                 ]
@@ -64,12 +63,6 @@ class Routes:
         )
 
 
-def _by_route(view: CardContext, kind: str) -> dict[str, Histogram]:
-    return {
-        row.labels["route"]: row.value for row in view.read.top(kind, view.window, ("route",), "sum", ALL)
-    }
-
-
 def _errors_by_route(view: CardContext) -> dict[str, int]:
-    rows = view.read.top("requests.route", view.window, ("route", "status"), "sum", ALL)
+    rows = view.read.top("requests.route", view.window, ("route", "status"), "sum", ALL, percentiles=False)
     return {row.labels["route"]: row.value.count for row in rows if row.labels["status"] == "5xx"}
