@@ -55,7 +55,9 @@ def machine() -> str:
     except OSError:
         load = "unknown"
     versions = f"Python {platform.python_version()}, Django {importlib.metadata.version('django')}"
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {versions}, load at start {load}"
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {versions}, load at start {load}"
+    )
 
 
 def configure(database: dict[str, Any], *, apps: Sequence[str] = (), **settings: Any) -> None:
@@ -105,6 +107,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         for row in texts
     ]
     lines.insert(
-        1, "|" + "|".join("-" * (width + 1) + ("-" if i == 0 else ":") for i, width in enumerate(widths)) + "|"
+        1,
+        "|" + "|".join("-" * (width + 1) + ("-" if i == 0 else ":") for i, width in enumerate(widths)) + "|",
     )
     print("\n".join(lines))

@@ -1,9 +1,9 @@
 """What measuring costs a request: perfsuite against the same site bare, and against the tools a user could take instead.
 
-Each variant is a process of its own that drives Django's WSGI handler directly, with startproject's middleware and views that run 0
-and 20 queries on SQLite in memory, the cheapest queries there are. One process is active at a time, in a random order anew in
-each round. A ratio is the median over all rounds of (median of the batch / median of the bare batch in the same round). ``bare again``
-is the control: how far it is from 1.00 is the noise of the machine.
+Each variant is a process of its own that drives Django's WSGI handler directly, with startproject's middleware and views
+that run 0 and 20 queries on SQLite in memory, the cheapest queries there are. One process is active at a time, in an order
+that is random anew in each round. A ratio is the median over all rounds of (median of the batch / median of the bare batch
+in the same round). ``bare again`` is the control: how far it is from 1.00 is the noise of the machine.
 
     python benchmarks/overhead.py [--rounds 60] [--requests 20] [--database memory|file] [--only perfsuite]
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
+import importlib.util
 import json
 import logging
 import random
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import common
 
@@ -47,16 +47,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--requests", type=int, default=20, help="requests per view, variant and round")
     parser.add_argument("--database", choices=("memory", "file"), default="memory")
-    parser.add_argument("--only", action="append", default=[], help="compare only this one with bare; repeatable")
+    parser.add_argument(
+        "--only", action="append", default=[], help="compare only this one with bare; repeatable"
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         work(options.worker, options.database)
         return
-    wanted = [name for name in VARIANTS if not options.only or name.startswith("bare") or name in options.only]
+    wanted = [
+        name for name in VARIANTS if not options.only or name.startswith("bare") or name in options.only
+    ]
     absent = [name for name in wanted if not is_installed(name)]
     present = [name for name in wanted if name not in absent]
-    print(f"{common.machine()}; SQLite {options.database}; {options.rounds} rounds of {options.requests} requests per view")
+    print(
+        f"{common.machine()}; SQLite {options.database}; {options.rounds} rounds of {options.requests} requests per view"
+    )
     print(f"python benchmarks/overhead.py {' '.join(sys.argv[1:])}".rstrip() + "\n")
     timings = measure(present, options.rounds, options.requests, options.database)
     report(timings)
@@ -68,7 +74,6 @@ def is_installed(name: str) -> bool:
     needed = [VARIANTS[name], *(OTEL_PACKAGES if name == "OpenTelemetry" else ())]
     try:
         for module in filter(None, needed):
-            importlib.util.find_spec(module.partition(".")[0])
             if importlib.util.find_spec(module) is None:
                 return False
     except ModuleNotFoundError:
@@ -141,9 +146,13 @@ def report(timings: Timings) -> None:
     common.print_table(head, rows)
     if "perfsuite" in timings:
         zero, twenty = ratio(timings, "perfsuite", "0 queries"), ratio(timings, "perfsuite", "20 queries")
-        per_query = (extra_us(timings, "perfsuite", "20 queries") - extra_us(timings, "perfsuite", "0 queries")) / QUERIES
+        per_query = (
+            extra_us(timings, "perfsuite", "20 queries") - extra_us(timings, "perfsuite", "0 queries")
+        ) / QUERIES
         held = zero <= 1.15 and twenty <= 1.05 and per_query <= 5
-        print(f"\nThe bars, 0 queries <= 1.15, 20 queries <= 1.05, <= 5 µs per query: {'held' if held else 'MISSED'}")
+        print(
+            f"\nThe bars, 0 queries <= 1.15, 20 queries <= 1.05, <= 5 µs per query: {'held' if held else 'MISSED'}"
+        )
 
 
 def ratio(timings: Timings, name: str, view: str) -> float:
@@ -194,7 +203,10 @@ def start_response(status: str, headers: list[tuple[str, str]], exc_info: object
 
 def set_up(name: str, database: str, folder: Path) -> Callable[[], None]:
     """Set Django up as the variant's users do and return what must run between two batches."""
-    host = {"ENGINE": common.SQLITE, "NAME": ":memory:" if database == "memory" else str(folder / "host.sqlite3")}
+    host = {
+        "ENGINE": common.SQLITE,
+        "NAME": ":memory:" if database == "memory" else str(folder / "host.sqlite3"),
+    }
     # The store is a file, as on every SQLite host that is one.
     store = {"ENGINE": common.SQLITE, "NAME": str(folder / "host.perfsuite.sqlite3")}
     middleware, databases, apps, extra = common.DEFAULT_MIDDLEWARE, {"default": host}, [], {}
@@ -209,14 +221,18 @@ def set_up(name: str, database: str, folder: Path) -> Callable[[], None]:
         apps, middleware = ["silk"], ["silk.middleware.SilkyMiddleware", *middleware]
     elif name == "django-prometheus":
         apps = ["django_prometheus"]
-        before, after = (f"django_prometheus.middleware.Prometheus{each}Middleware" for each in ("Before", "After"))
+        before, after = (
+            f"django_prometheus.middleware.Prometheus{each}Middleware" for each in ("Before", "After")
+        )
         middleware = [before, *middleware, after]
         host["ENGINE"] = "django_prometheus.db.backends.sqlite3"
         extra = {"PROMETHEUS_EXPORT_MIGRATIONS": False}
     elif name == "OpenTelemetry":
         _instrument_with_opentelemetry()
     logging.disable(logging.WARNING)
-    common.configure(host, apps=apps, MIDDLEWARE=middleware, DATABASES=databases, ROOT_URLCONF=make_urls(), **extra)
+    common.configure(
+        host, apps=apps, MIDDLEWARE=middleware, DATABASES=databases, ROOT_URLCONF=make_urls(), **extra
+    )
     return _fill(name, database)
 
 
@@ -255,11 +271,15 @@ def _fill(name: str, database: str) -> Callable[[], None]:
     from django.urls import path
 
     class Item(models.Model):
+        objects: ClassVar[models.Manager[Any]]
         name = models.CharField(max_length=100)
         price = models.IntegerField()
 
         class Meta:
             app_label = "overhead"
+
+        def __str__(self) -> str:
+            return self.name
 
     def zero(request: Any) -> HttpResponse:
         return HttpResponse("ok")
@@ -287,7 +307,7 @@ def _cleaner(name: str) -> Callable[[], None]:
         from opentelemetry.instrumentation.django import DjangoInstrumentor
 
         DjangoInstrumentor().instrument()
-        return lambda: [exporter.clear() for exporter in _exporters][:0] and None
+        return _exporters[0].clear  # type: ignore[no-any-return]
     if name == "django-silk":
         from silk.models import Request, SQLQuery
 

@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     seed = parser.parse_args().seed
     print(common.machine())
-    print(f"python benchmarks/percentiles.py --seed {seed}: {WORKERS} workers, {MINUTES} minutes, milliseconds\n")
+    print(
+        f"python benchmarks/percentiles.py --seed {seed}: {WORKERS} workers, {MINUTES} minutes, milliseconds\n"
+    )
     rng = random.Random(seed)
     rows: list[list[object]] = []
     for title, slow_from, slow_until in (("a quiet hour", 0, 0), ("one worker slow for 20 minutes", 20, 40)):
@@ -52,7 +54,8 @@ def compare(title: str, parts: list[list[float]]) -> list[list[object]]:
         histogram = Histogram()
         for value in part:
             histogram.add(value)
-        histograms.append(Histogram.from_bytes(histogram.to_bytes(), histogram.count, histogram.sum, histogram.min, histogram.max))
+        numbers_of_row = (histogram.count, histogram.sum, histogram.min, histogram.max)
+        histograms.append(Histogram.from_bytes(histogram.to_bytes(), *numbers_of_row))
     merged = Histogram()
     for histogram in histograms:
         merged.merge(histogram)
@@ -61,8 +64,9 @@ def compare(title: str, parts: list[list[float]]) -> list[list[object]]:
         truth = exact[max(1, math.ceil(q * len(exact))) - 1]
         average = statistics.fmean(histogram.quantile(q) for histogram in histograms)
         ours = merged.quantile(q)
-        numbers = [f"{truth / 1e3:.1f}", f"{ours / 1e3:.1f}", error(ours, truth), f"{average / 1e3:.1f}", error(average, truth)]
-        lines.append([title, f"p{q * 100:.0f}", *numbers])
+        numbers = [f"{us / 1e3:.1f}" for us in (truth, ours, average)]
+        line = [numbers[0], numbers[1], error(ours, truth), numbers[2], error(average, truth)]
+        lines.append([title, f"p{q * 100:.0f}", *line])
     return lines
 
 

@@ -1,6 +1,6 @@
 """What the hot paths cost, one by one: the best of several repeats, in microseconds.
 
-    python benchmarks/recorder.py
+python benchmarks/recorder.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def main() -> None:
     print(common.machine())
     print("python benchmarks/recorder.py\n")
     common.configure(
-        {"ENGINE": common.SQLITE, "NAME": ":memory:"}, apps=["perfsuite.metrics", "perfsuite.monitoring", "perfsuite.queries"]
+        {"ENGINE": common.SQLITE, "NAME": ":memory:"},
+        apps=["perfsuite.metrics", "perfsuite.monitoring", "perfsuite.queries"],
     )
     costs = {"an empty function": best_us(lambda: None), **measure()}
     if importlib.util.find_spec("prometheus_client"):
@@ -80,7 +81,9 @@ def measure() -> dict[str, float]:
     folded = best_us(lambda: fold_statements(twenty(note_statement), "/shop/<int:pk>/"), NUMBER // 20)
     return {
         "Histogram.add": best_us(lambda: histogram.add(1234.5)),
-        "Recorder.observe, adding up included": best_us(lambda: recorder.observe("requests.status", ("2xx",), 1234.5)),
+        "Recorder.observe, adding up included": best_us(
+            lambda: recorder.observe("requests.status", ("2xx",), 1234.5)
+        ),
         "Recorder.observe_many, the 6 values of a request": best_us(one_request),
         "note_statement, per statement": (noted - floor) / 20,
         "fold_statements and adding up, per statement": (folded - noted) / 20,
@@ -95,7 +98,9 @@ def measure_prometheus_client() -> dict[str, float]:
     labelled = Histogram("labelled", "with labels", ["route", "method", "status"], registry=registry)
     return {
         "prometheus_client Histogram.observe": best_us(lambda: plain.observe(0.0012)),
-        "prometheus_client labels(...).observe": best_us(lambda: labelled.labels("/shop/<int:pk>/", "GET", "2xx").observe(0.0012)),
+        "prometheus_client labels(...).observe": best_us(
+            lambda: labelled.labels("/shop/<int:pk>/", "GET", "2xx").observe(0.0012)
+        ),
     }
 
 

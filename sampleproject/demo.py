@@ -229,7 +229,7 @@ def serve(children: Children, port: int, minutes: float) -> NoReturn:
 WELCOME = """
 The sample site is running.
 
-  Performance panel  {url}/performance/
+  Performance panel  {url}/performance/?range=15m
   Site               {url}/
   Log in as          admin, password admin
   Server's log       {log}

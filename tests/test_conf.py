@@ -166,9 +166,7 @@ def test_a_value_of_the_wrong_type_is_E002_and_says_what_to_write(
         ({"WAIT_S": 0.4}, "is 0.4, which is too small", "Write a number of at least 0.5."),
     ],
 )
-def test_a_senseless_value_is_E003_and_says_the_bound(
-    given: dict[str, object], says: str, hint: str
-) -> None:
+def test_a_senseless_value_is_E003_and_says_the_bound(given: dict[str, object], says: str, hint: str) -> None:
     ((number, message, shown_hint),) = problems_with(given)
     assert (number, shown_hint) == ("E003", hint)
     assert says in message
@@ -317,16 +315,12 @@ def test_override_settings_works_for_every_option(
 
 
 @pytest.mark.parametrize(("section", "field"), ALL_OPTIONS)
-def test_every_option_says_what_it_does(
-    section: type[Section], field: dataclasses.Field[Any]
-) -> None:
+def test_every_option_says_what_it_does(section: type[Section], field: dataclasses.Field[Any]) -> None:
     assert field.metadata["help"].endswith(".")
 
 
 @pytest.mark.parametrize(("section", "field"), ALL_OPTIONS)
-def test_every_default_is_itself_a_valid_value(
-    section: type[Section], field: dataclasses.Field[Any]
-) -> None:
+def test_every_default_is_itself_a_valid_value(section: type[Section], field: dataclasses.Field[Any]) -> None:
     with override_settings(PERFSUITE={section.section: {field.name.upper(): field.default}}):
         assert list(conf.problems()) == []
 

@@ -24,9 +24,7 @@ def test_a_submodule_that_is_there_is_returned() -> None:
 def test_a_missing_package_says_the_line_that_installs_it(module: str) -> None:
     with pytest.raises(MissingExtra) as caught:
         require(module, extra="redis")
-    assert (
-        str(caught.value) == f"{module!r} is not installed; type: pip install 'django-perfsuite[redis]'"
-    )
+    assert str(caught.value) == f"{module!r} is not installed; type: pip install 'django-perfsuite[redis]'"
     assert isinstance(caught.value, ImportError)
     assert isinstance(caught.value, PerfsuiteError)
 

@@ -12,6 +12,8 @@ from wsgiref.util import FileWrapper
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -42,8 +44,13 @@ def ends() -> Ends:
 
 @pytest.fixture(autouse=True)
 def _outside() -> Iterator[None]:
+    # A request closes the connections that earlier tests left; Django's test client keeps it from that likewise.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
     token = variable.set("outside")
     yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
     assert variable.get() == "outside"
     variable.reset(token)
 

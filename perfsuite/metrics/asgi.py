@@ -16,7 +16,8 @@ from asgiref.sync import sync_to_async
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+# What frameworks declare differs in details, so any application is taken.
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def with_lifespan(application: Application) -> Application:

@@ -19,6 +19,7 @@ from uuid import UUID
 from perfsuite.metrics import leader
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.reading import Reading
 from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Span, Storage, get_storage
 
 GRACE_S = 60
@@ -37,7 +38,7 @@ def watermark(resolution: int) -> str:
     return f"compacted:{resolution}"
 
 
-def watermarks(storage: Storage) -> dict[int, int]:
+def watermarks(storage: Storage | Reading) -> dict[int, int]:
     """Return the watermark of each resolution above the finest that has one, in seconds since the epoch."""
     names = {watermark(resolution): resolution for resolution in RESOLUTIONS[1:]}
     return {names[name]: value for name, value in storage.marks(list(names)).items()}

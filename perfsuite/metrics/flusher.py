@@ -153,8 +153,12 @@ class Flusher:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        for row in self.pending.popleft().rows:
-            recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
+        dropped = self.pending.popleft()
+        for row in dropped.rows:
+            if row.kind == kinds.SELF_DROPPED.name:  # what was counted of an earlier drop is not lost with this one
+                recorder.observe(row.kind, tuple(json.loads(dropped.series[row.series].labels)), row.sum)
+            else:
+                recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
 
     def _write_pending(self) -> bool:
         try:

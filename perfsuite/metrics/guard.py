@@ -1,18 +1,22 @@
 """The guard between the host and perfsuite: whatever fails inside a hook stays inside it.
 
-A failure is counted, logged the first time, and after ``HOOK_FAILURE_LIMIT`` of them the hook is off in this process until it
-restarts; the panel names it. Only ``Exception`` is held back: an interrupt or a cancelled task belongs to the host.
+A failure is counted, logged the first time in an hour, and after ``HOOK_FAILURE_LIMIT`` of them within an hour the hook is off in this
+process until it restarts; the panel names it. Only ``Exception`` is held back: an interrupt or a cancelled task belongs to the host.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from contextlib import suppress
 
 from perfsuite.metrics.conf import MetricsSettings
 
 logger = logging.getLogger("perfsuite.metrics")
+
+# A rare failure should not add up over weeks.
+FORGIVE_S = 3_600.0
 
 disabled_hooks: dict[str, str] = {}
 _guards: list[Guard] = []
@@ -31,10 +35,14 @@ class Guard:
         self.on = True
         self.failures = 0
         self.unreported = 0
+        self._since = 0.0
         _guards.append(self)
 
     def failed(self, exc: BaseException) -> None:
-        """Count a failure, log the first with its traceback, and switch the hook off at the limit."""
+        """Count a failure, log the first of an hour with its traceback, and switch the hook off at the limit."""
+        now = time.monotonic()
+        if self.on and now - self._since >= FORGIVE_S:
+            self.failures, self._since = 0, now
         self.failures += 1
         self.unreported += 1
         if self.failures == 1:
@@ -49,7 +57,7 @@ class Guard:
 
     def reset(self) -> None:
         """Switch the hook on again and forget its failures."""
-        self.on, self.failures, self.unreported = True, 0, 0
+        self.on, self.failures, self.unreported, self._since = True, 0, 0, 0.0
         disabled_hooks.pop(self.hook, None)
 
 

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 # 1.9 % rather than 2 %, so that rounding in float arithmetic cannot pass the promised bound.
@@ -152,12 +155,27 @@ class Histogram(Counter):
         return histogram
 
 
-def _unpack(stored: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+# Hot path: benchmarks/panel.py
+def _unpack(stored: bytes) -> tuple[Iterator[int], Sequence[int]]:
     version, widths, n, first = _HEAD.unpack_from(stored)
     if version != VERSION:
         raise ValueError(f"Histogram of version {version!r}, written by a newer perfsuite; upgrade this one to read it.")
-    numbers = struct.unpack_from(f"<{n - 1}{_WIDTHS[widths >> 4]}{n}{_WIDTHS[widths & 15]}", stored, _HEAD.size)
-    return tuple(accumulate(numbers[: n - 1], initial=first + _ZERO)), numbers[n - 1 :]
+    counts_at = _HEAD.size + ((n - 1) << (widths >> 4))
+    end = counts_at + (n << (widths & 15))
+    if len(stored) < end:
+        raise struct.error(f"a histogram of {end} bytes was cut off after {len(stored)}")
+    gaps = _numbers(stored[_HEAD.size : counts_at], widths >> 4)
+    return accumulate(gaps, initial=first + _ZERO), _numbers(stored[counts_at:end], widths & 15)
+
+
+def _numbers(packed: bytes, width: int) -> Sequence[int]:
+    """Return little-endian numbers; much faster than ``struct``, which compiles a format for each length."""
+    if width == 0:
+        return packed
+    numbers = array(_WIDTHS[width], packed)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def _width(largest: int) -> int:

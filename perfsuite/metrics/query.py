@@ -16,15 +16,17 @@ from typing import Literal
 from perfsuite.metrics import kinds
 from perfsuite.metrics.compaction import watermarks
 from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.flusher import describe
 from perfsuite.metrics.histogram import Histogram
-from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span, Storage, get_storage
+from perfsuite.metrics.reading import Reading, reading
+from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span
 
 Order = Literal["sum", "count", "mean", "max", "p95", "p99"]
 _BY_PERCENTILE = {"p95": 0.95, "p99": 0.99}
 # Rows this near to the end of their retention are not counted on: the process that deletes them may have another clock.
 SKEW_S = 60
 # A ranking by percentile reads the histograms of only this many candidates, those with the largest maximum.
-CANDIDATES = 60
+CANDIDATES = 30
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Window:
     @classmethod
     def last(cls, seconds: int, now: float | None = None) -> Window:
         """Return the window of the last ``seconds``, its end on the next full 10 seconds so that what was just flushed is in it."""
-        end = -(-int(time.time() if now is None else now) // RESOLUTIONS[0]) * RESOLUTIONS[0]
+        # Not rounded up: at a full 10 seconds, what is flushed now is stamped with that very instant.
+        end = (int(time.time() if now is None else now) // RESOLUTIONS[0] + 1) * RESOLUTIONS[0]
         return cls(end - seconds, end)
 
     @property
@@ -64,7 +67,7 @@ class Row:
 
 def totals(kind: str, window: Window, where: Mapping[str, str] | None = None) -> Histogram:
     """Return all values of a kind in the window, merged; only those of series with the labels in ``where`` if given."""
-    storage = get_storage()
+    storage = reading()
     merged = Histogram()
     for cell in _matching(storage, storage.cells(_tiles(storage, window), kind), where):
         _merge(merged, cell)
@@ -73,9 +76,22 @@ def totals(kind: str, window: Window, where: Mapping[str, str] | None = None) ->
 
 def totals_by(kind: str, window: Window, by: str) -> dict[str, Histogram]:
     """Return the values of a kind in the window, merged for each value of the label ``by``."""
-    storage = get_storage()
+    storage = reading()
     cells = storage.cells(_tiles(storage, window), kind)
     return {labels[0]: merged for labels, merged in _grouped(storage, cells, (by,)).items()}
+
+
+def totals_of(kind: str, window: Window, labels: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Histogram]:
+    """Return count, sum, min and max of just the series with these label values, all labels of the kind in their order.
+
+    Costs a fraction of reading all series of the kind. One without values in the window is an empty histogram.
+    """
+    storage = reading()
+    wanted = {describe(kind, values).id: values for values in labels}
+    found = {values: Histogram() for values in wanted.values()}
+    for series_id, count, total, least, most in storage.sums(_tiles(storage, window), kind, list(wanted)) if wanted else ():
+        found[wanted[series_id]].merge_stored(count, total, least, most, b"")
+    return found
 
 
 def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None = None) -> list[Histogram]:
@@ -83,22 +99,46 @@ def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None
 
     Where rows that fit into the steps have expired, the values of a longer row stand at its start.
     """
-    storage = get_storage()
+    storage = reading()
     points = [Histogram() for _ in range(-(-window.seconds // step))]
-    coarsest = max((r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0])
-    cells = storage.cells(_tiles(storage, window, coarsest), kind)
-    for cell in _matching(storage, cells, where):
-        _merge(points[min(max(0, (cell.start - window.start) // step), len(points) - 1)], cell)
+    for cell in _matching(storage, _steps(storage, kind, window, step), where):
+        _merge(_at(points, cell, window, step), cell)
     return points
 
 
-def top(kind: str, window: Window, by: Sequence[str], order: Order = "sum", limit: int = 10) -> list[Row]:
+def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[Histogram]]:
+    """Return a series, as ``series`` does, for each value of the label ``by``; one read for all of them."""
+    storage = reading()
+    cells = list(_steps(storage, kind, window, step))
+    labels = _labels(storage, kind, [cell.series for cell in cells], (by,))
+    lines: dict[str, list[Histogram]] = {}
+    for cell in cells:
+        (value,) = labels[cell.series]
+        if value not in lines:
+            lines[value] = [Histogram() for _ in range(-(-window.seconds // step))]
+        _merge(_at(lines[value], cell, window, step), cell)
+    return dict(sorted(lines.items()))
+
+
+def _steps(storage: Reading, kind: str, window: Window, step: int) -> Iterable[Cell]:
+    """Return the cells of rows that lie within one step each, as far as such rows are kept."""
+    coarsest = max((r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0])
+    return storage.cells(_tiles(storage, window, coarsest), kind)
+
+
+def _at(points: list[Histogram], cell: Cell, window: Window, step: int) -> Histogram:
+    return points[min(max(0, (cell.start - window.start) // step), len(points) - 1)]
+
+
+def top(
+    kind: str, window: Window, by: Sequence[str], order: Order = "sum", limit: int = 10, *, percentiles: bool = True
+) -> list[Row]:
     """Return the ``limit`` largest groups of a kind, grouped by the labels ``by``, with their percentiles.
 
-    Sums are made by the database; histograms are read only for the groups that may be shown. For a counter only count, sum, min,
-    max and mean mean something.
+    Sums are made by the database; histograms are read only for the groups that may be shown. For a counter, and for every kind
+    without ``percentiles``, which costs a fraction, only count, sum, min, max and mean mean something.
     """
-    storage = get_storage()
+    storage = reading()
     spans = _tiles(storage, window)
     groups: dict[tuple[str, ...], tuple[Histogram, list[str]]] = {}
     sums = storage.sums(spans, kind)
@@ -110,7 +150,8 @@ def top(kind: str, window: Window, by: Sequence[str], order: Order = "sum", limi
     first = "max" if order in _BY_PERCENTILE else order
     ranked = sorted(groups.items(), key=lambda group: getattr(group[1][0], first), reverse=True)
     kept = dict(ranked[: CANDIDATES if order in _BY_PERCENTILE else limit])
-    _read_histograms(storage, spans, kind, kept)
+    if percentiles or order in _BY_PERCENTILE:
+        _read_histograms(storage, spans, kind, kept)
     rows = [Row(dict(zip(by, values, strict=True)), merged) for values, (merged, _) in kept.items()]
     if order in _BY_PERCENTILE:
         rows.sort(key=lambda row: row.value.quantile(_BY_PERCENTILE[order]), reverse=True)
@@ -118,7 +159,7 @@ def top(kind: str, window: Window, by: Sequence[str], order: Order = "sum", limi
 
 
 def _read_histograms(
-    storage: Storage, spans: Sequence[Span], kind: str, groups: dict[tuple[str, ...], tuple[Histogram, list[str]]]
+    storage: Reading, spans: Sequence[Span], kind: str, groups: dict[tuple[str, ...], tuple[Histogram, list[str]]]
 ) -> None:
     declared = kinds.lookup(kind)
     if declared is not None and not declared.percentiles:
@@ -130,7 +171,7 @@ def _read_histograms(
         _merge(groups[of[cell.series]][0], cell)
 
 
-def _tiles(storage: Storage, window: Window, coarsest: int = RESOLUTIONS[-1]) -> list[Span]:
+def _tiles(storage: Reading, window: Window, coarsest: int = RESOLUTIONS[-1]) -> list[Span]:
     """Cover the window with the coarsest complete rows of at most ``coarsest`` seconds, without overlap.
 
     A start that lies where finer rows have expired is moved back to the start of the row that still holds it.
@@ -178,7 +219,7 @@ def _largest_at(at: int, end: int, usable: Sequence[int], marks: Mapping[int, in
     return size
 
 
-def _matching(storage: Storage, cells: Iterable[Cell], where: Mapping[str, str] | None) -> Iterable[Cell]:
+def _matching(storage: Reading, cells: Iterable[Cell], where: Mapping[str, str] | None) -> Iterable[Cell]:
     if not where:
         return cells
     cells = list(cells)
@@ -187,7 +228,7 @@ def _matching(storage: Storage, cells: Iterable[Cell], where: Mapping[str, str] 
     return [cell for cell in cells if labels[cell.series] == wanted]
 
 
-def _grouped(storage: Storage, cells: Iterable[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
+def _grouped(storage: Reading, cells: Iterable[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
     groups: dict[tuple[str, ...], Histogram] = {}
     cells = list(cells)
     labels = _labels(storage, cells[0].kind if cells else "", [cell.series for cell in cells], by)
@@ -204,7 +245,7 @@ _described: dict[str, tuple[str, ...]] = {}
 _MAX_DESCRIBED = 10_000
 
 
-def _labels(storage: Storage, kind: str, ids: Iterable[str], by: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _labels(storage: Reading, kind: str, ids: Iterable[str], by: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the values of the labels ``by`` for each series, ``<unknown>`` where its description is gone."""
     described = {series_id: _described.get(series_id) for series_id in ids}
     missing = [series_id for series_id, values in described.items() if values is None]

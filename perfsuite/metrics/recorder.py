@@ -26,6 +26,8 @@ Observation = tuple[str, tuple[str, ...], "float | list[float]"]
 # So many calls wait before they are added up, fewer if one of them brings more than so many observations.
 MAX_WAITING = 64
 MAX_WAITING_OBSERVATIONS = 64
+# So many calls may wait while one thread adds up; the next ones wait for it, so that memory stays bounded.
+MAX_BEHIND = 1_024
 # A kind whose cap is full of values that no longer come gets a fresh start after this long.
 FORGET_S = 3_600.0
 
@@ -66,7 +68,7 @@ class Recorder:
             # Appending to a deque is atomic, so no lock is taken here.
             self._waiting.append(observations)
             if len(self._waiting) >= MAX_WAITING or len(observations) > MAX_WAITING_OBSERVATIONS:
-                self._add_up(wait=False)
+                self._add_up(wait=len(self._waiting) > MAX_BEHIND)
             if not self._started:
                 self._start()
         except Exception as exc:

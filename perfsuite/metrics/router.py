@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import router
 from django.db.models import Model
@@ -15,6 +16,7 @@ from django.db.models import Model
 from perfsuite.metrics.storages.alias import AUTOMATIC_ALIAS, store_alias, store_is_automatic
 
 APP_LABEL = "perfsuite_metrics"
+PATH = "perfsuite.metrics.router.MetricsRouter"
 
 
 class MetricsRouter:
@@ -42,6 +44,9 @@ def install() -> None:
 def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
     if setting == "DATABASE_ROUTERS":
         install()
+        # Django's own receiver, which may come later, makes the routers anew from the setting.
+        if PATH not in settings.DATABASE_ROUTERS:
+            settings.DATABASE_ROUTERS = [PATH, *settings.DATABASE_ROUTERS]
 
 
 setting_changed.connect(_on_setting_changed, dispatch_uid="perfsuite.metrics.router")

@@ -64,11 +64,16 @@ class Site:
         """The store of a SQLite host that names no database for it."""
         return self.folder / "host.perfsuite.sqlite3"
 
-    def run(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run Python with ``arguments`` as this site; its exit code is not checked."""
+    def run(
+        self, *arguments: str, timeout_s: float = 120, measured: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with ``arguments`` as this site; its exit code is not checked. ``measured``: without coverage's costs."""
+        env = {**os.environ, **self.env}
+        if measured:
+            env = {name: value for name, value in env.items() if not name.startswith("COVERAGE_PROCESS")}
         return subprocess.run(
             [sys.executable, *arguments],
-            env={**os.environ, **self.env},
+            env=env,
             cwd=servers.ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -83,10 +88,14 @@ class Site:
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def gunicorn(self, *options: str, app: str = "tests.wsgi:application") -> contextlib.AbstractContextManager[servers.Server]:
+    def gunicorn(
+        self, *options: str, app: str = "tests.wsgi:application"
+    ) -> contextlib.AbstractContextManager[servers.Server]:
         return servers.gunicorn(*options, app=app, **self.env)
 
-    def uvicorn(self, *options: str, app: str = "tests.asgi:application") -> contextlib.AbstractContextManager[servers.Server]:
+    def uvicorn(
+        self, *options: str, app: str = "tests.asgi:application"
+    ) -> contextlib.AbstractContextManager[servers.Server]:
         return servers.uvicorn(*options, app=app, **self.env)
 
     # The store
@@ -100,7 +109,7 @@ class Site:
             with psycopg.connect(
                 host=here.host, port=here.port, user=here.user, password=here.password, dbname=here.dbname
             ) as connection:
-                return connection.execute(sql).fetchall()  # type: ignore[call-overload]
+                return connection.execute(sql).fetchall()
         named = self.options.get("METRICS", {}).get("DATABASE")
         file = self.host_file if named == "default" else self.store_file
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as connection:
@@ -226,6 +235,11 @@ def _on_server(here: servers.PostgreSQL, sql: str) -> None:
     import psycopg
 
     with psycopg.connect(
-        host=here.host, port=here.port, user=here.user, password=here.password, dbname="postgres", autocommit=True
+        host=here.host,
+        port=here.port,
+        user=here.user,
+        password=here.password,
+        dbname="postgres",
+        autocommit=True,
     ) as connection:
-        connection.execute(sql)  # type: ignore[call-overload]
+        connection.execute(sql)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +31,42 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _reset()
     yield
     _reset()
+
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def start_host(script: str, folder: Path, **env: str) -> subprocess.Popen[str]:
+    """Start ``script`` in a process of its own, outside any test run: the test host on SQLite, its databases in ``folder``."""
+    lines = ["import os, sys, time, logging, threading, signal", "import django", "django.setup()"]
+    lines += [
+        "from perfsuite.metrics import flush, leader, query",
+        "from perfsuite.metrics.flusher import flusher",
+    ]
+    lines += ["from perfsuite.metrics.recorder import recorder", "from perfsuite.metrics.query import Window"]
+    return subprocess.Popen(
+        [sys.executable, "-c", "\n".join(lines) + "\n" + textwrap.dedent(script)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "PERFSUITE_TEST_DIR": str(folder),
+            "TEST_DATABASE": "sqlite",
+            **env,
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_host(script: str, folder: Path, **env: str) -> str:
+    """Run ``script`` as ``start_host`` does, to its end, and return what it printed."""
+    with start_host(script, folder, **env) as process:
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return printed.strip()
 
 
 class Clock:

@@ -11,6 +11,9 @@ from django.test import override_settings
 from perfsuite.metrics import guard
 from perfsuite.metrics.guard import Guard
 
+# Python 3.12 warns of what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 LIMIT = {"METRICS": {"HOOK_FAILURE_LIMIT": 3}}
 
 

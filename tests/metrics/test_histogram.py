@@ -61,9 +61,7 @@ def assert_close(answer: float, exact: float) -> None:
 
 
 @given(lists, quantiles)
-def test_every_quantile_is_within_two_percent_of_the_nearest_rank(
-    values: list[float], q: float
-) -> None:
+def test_every_quantile_is_within_two_percent_of_the_nearest_rank(values: list[float], q: float) -> None:
     assert_close(of(values).quantile(q), nearest_rank(values, q))
 
 
@@ -98,9 +96,7 @@ def test_merging_does_not_depend_on_its_order(a: list[float], b: list[float]) ->
 
 
 @given(lists, lists, lists)
-def test_merging_does_not_depend_on_its_grouping(
-    a: list[float], b: list[float], c: list[float]
-) -> None:
+def test_merging_does_not_depend_on_its_grouping(a: list[float], b: list[float], c: list[float]) -> None:
     left, right, bc = of(a), of(a), of(b)
     left.merge(of(b))
     left.merge(of(c))
@@ -173,9 +169,7 @@ def test_a_negative_value_counts_as_zero(make: type[Counter]) -> None:
 
 @pytest.mark.parametrize("make", [Counter, Histogram])
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**400])
-def test_what_is_no_finite_number_is_refused_and_leaves_no_trace(
-    make: type[Counter], value: float
-) -> None:
+def test_what_is_no_finite_number_is_refused_and_leaves_no_trace(make: type[Counter], value: float) -> None:
     counter = make()
     counter.add(3)
     before = (counter.count, counter.sum, counter.min, counter.max, counter.to_bytes())
@@ -186,9 +180,7 @@ def test_what_is_no_finite_number_is_refused_and_leaves_no_trace(
 
 @pytest.mark.parametrize("make", [Counter, Histogram])
 @pytest.mark.parametrize("value", ["3", None, [3]])
-def test_what_is_no_number_is_refused_and_leaves_no_trace(
-    make: type[Counter], value: float
-) -> None:
+def test_what_is_no_number_is_refused_and_leaves_no_trace(make: type[Counter], value: float) -> None:
     counter = make()
     with pytest.raises(TypeError):
         counter.add(value)

@@ -21,6 +21,9 @@ from perfsuite.metrics.kinds import OTHER, Kind
 from perfsuite.metrics.recorder import FORGET_S, Recorder
 from tests.metrics.conftest import Clock
 
+# Python 3.12 warns of what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 TIMING = "test.recorder.timing"
 VOLUME = "test.recorder.volume"
 SINGLE = "test.recorder.single"
@@ -239,7 +242,7 @@ def _switching_often() -> Iterator[None]:
 def test_eight_threads_lose_nothing_while_a_ninth_takes(recorder: Recorder) -> None:
     times, threads = 20_000, 8
     taken: list[dict[tuple[str, tuple[str, ...]], Counter]] = []
-    backlog = 0
+    backlog = rounds = 0
     begin = threading.Barrier(threads)
 
     def add(name: str) -> None:
@@ -252,7 +255,9 @@ def test_eight_threads_lose_nothing_while_a_ninth_takes(recorder: Recorder) -> N
         worker.start()
     while any(worker.is_alive() for worker in workers):
         backlog = max(backlog, len(recorder._waiting))
-        taken.append(recorder.take())
+        rounds += 1
+        if rounds % 5 == 0:
+            taken.append(recorder.take())
         workers[0].join(0.01)
     taken.append(recorder.take())
     assert sum(each[SINGLE, ()].count for each in taken if (SINGLE, ()) in each) == times * threads
@@ -260,8 +265,8 @@ def test_eight_threads_lose_nothing_while_a_ninth_takes(recorder: Recorder) -> N
         own = [each[WIDE, (f"/{n}/",)] for each in taken if (WIDE, (f"/{n}/",)) in each]
         assert sum(counter.count for counter in own) == times
         assert sum(counter.sum for counter in own) == sum(range(times))
-    # Threads that add faster than one can add up must not pile up what waits.
-    assert backlog < 20_000
+    # Threads that add faster than one of them adds up must not pile up what waits.
+    assert backlog <= recorder_module.MAX_BEHIND + 2 * threads
 
 
 def test_the_first_value_starts_the_flusher_once_for_many_threads() -> None:

@@ -45,9 +45,7 @@ def tally_of(route: str | None) -> Tally:
         (None, 500, MIDDLEWARE),
     ],
 )
-def test_the_route_is_the_pattern_and_never_the_path(
-    route: str | None, status: int, expected: str
-) -> None:
+def test_the_route_is_the_pattern_and_never_the_path(route: str | None, status: int, expected: str) -> None:
     assert tally_of(route).route(status) == expected
 
 

@@ -48,7 +48,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
-                'indexes': [models.Index(fields=['resolution', 'start', 'kind'], name='perfsuite_bucket_range')],
+                'indexes': [
+                    models.Index(fields=['resolution', 'start'], name='perfsuite_bucket_range'),
+                    models.Index(fields=['kind', 'resolution', 'start', 'series'], name='perfsuite_bucket_kind'),
+                ],
             },
         ),
         migrations.CreateModel(

@@ -77,8 +77,10 @@ class Storage(Protocol):
     def cells(self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None) -> Iterable[Cell]:
         """Yield the rows of the spans, of one kind and of some series if given."""
 
-    def sums(self, spans: Sequence[Span], kind: str) -> list[tuple[str, int, float, float, float]]:
-        """Return ``(series, count, sum, min, max)`` over the spans for each series of a kind."""
+    def sums(
+        self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None
+    ) -> list[tuple[str, int, float, float, float]]:
+        """Return ``(series, count, sum, min, max)`` over the spans for each series of a kind, of some series if given."""
 
     def first_start(self, resolution: int, since: int | None) -> int | None:
         """Return the smallest start of a resolution's rows, from ``since`` on if given."""

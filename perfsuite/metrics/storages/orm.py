@@ -64,19 +64,22 @@ class ORMStorage:
         if not spans:
             return []
         with _store() as alias:
-            chosen = Bucket.objects.using(alias).filter(_within(spans))
-            if kind is not None:
-                chosen = chosen.filter(kind=kind)
+            chosen = Bucket.objects.using(alias).filter(_within(spans, kind))
             if series is not None:
                 chosen = chosen.filter(series__in=series)
             columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
             return [Cell(*row[:7], bytes(row[7])) for row in columns]
 
-    def sums(self, spans: Sequence[Span], kind: str) -> list[tuple[str, int, float, float, float]]:
+    def sums(
+        self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None
+    ) -> list[tuple[str, int, float, float, float]]:
         if not spans:
             return []
         with _store() as alias:
-            grouped = Bucket.objects.using(alias).filter(_within(spans), kind=kind).values("series")
+            chosen = Bucket.objects.using(alias).filter(_within(spans, kind))
+            if series is not None:
+                chosen = chosen.filter(series__in=series)
+            grouped = chosen.values("series")
             return list(
                 grouped.annotate(n=Sum("count"), total=Sum("sum"), least=Min("min"), most=Max("max"))
                 .order_by()
@@ -162,10 +165,12 @@ def explain(alias: str, exc: Exception) -> str:
     return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
 
 
-def _within(spans: Sequence[Span]) -> Q:
+def _within(spans: Sequence[Span], kind: str | None) -> Q:
+    """Return the condition for rows of the spans. The kind is repeated in each, so that each is one range of an index."""
+    of_kind = Q() if kind is None else Q(kind=kind)
     chosen = Q()
     for span in spans:
-        chosen |= Q(resolution=span.resolution, start__gte=span.start, start__lt=span.end)
+        chosen |= of_kind & Q(resolution=span.resolution, start__gte=span.start, start__lt=span.end)
     return chosen
 
 

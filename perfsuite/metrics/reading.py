@@ -1,0 +1,75 @@
+"""Reading the store for one answer: what several figures need is read once.
+
+    with one_reading():
+        totals(...), series(...), top(...)
+
+Inside the block the functions of ``perfsuite.metrics.query`` see the store as it was when each thing was first read. Keep it short:
+what was read is held until the block ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from perfsuite.metrics.storages import Cell, SeriesRow, Span, get_storage
+
+Sums = list[tuple[str, int, float, float, float]]
+
+
+class Reading:
+    """The reading half of a storage; with ``keeps``, asked for the same again it answers from memory."""
+
+    def __init__(self, keeps: bool) -> None:
+        self._keeps = keeps
+        self._marks: dict[tuple[str, ...], dict[str, int]] = {}
+        self._sums: dict[tuple[tuple[Span, ...], str], Sums] = {}
+
+    def marks(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the marks that are set."""
+        key = tuple(names)
+        found = self._marks.get(key)
+        if found is None:
+            found = get_storage().marks(names)
+            if self._keeps:
+                self._marks[key] = found
+        return found
+
+    def sums(self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None) -> Sums:
+        """Return ``(series, count, sum, min, max)`` over the spans for each series of a kind, of some series if given."""
+        if series is not None:
+            return get_storage().sums(spans, kind, series)
+        key = (tuple(spans), kind)
+        found = self._sums.get(key)
+        if found is None:
+            found = get_storage().sums(spans, kind)
+            if self._keeps:
+                self._sums[key] = found
+        return found
+
+    def cells(self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None) -> Iterable[Cell]:
+        """Return the rows of the spans; never kept, since they are the bulk of what is read."""
+        return get_storage().cells(spans, kind, series)
+
+    def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
+        """Return the description of each series that is known."""
+        return get_storage().describe(ids)
+
+
+_in_hand: ContextVar[Reading | None] = ContextVar("perfsuite_reading", default=None)
+
+
+def reading() -> Reading:
+    """Return the reading in hand, or one that keeps nothing."""
+    return _in_hand.get() or Reading(keeps=False)
+
+
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Share what is read inside the block."""
+    token = _in_hand.set(Reading(keeps=True))
+    try:
+        yield
+    finally:
+        _in_hand.reset(token)
