@@ -1,6 +1,6 @@
 """What measuring costs a request: perfsuite against the same site bare, and against the tools a user could take instead.
 
-Each variant is a process of its own that drives Django's WSGI handler directly, with startproject's middleware and views
+Each variant is a process of its own, started anew five times, that drives Django's WSGI handler directly, with startproject's middleware and views
 that run 0 and 20 queries on SQLite in memory, the cheapest queries there are. One process is active at a time, in an order
 that is random anew in each round. A ratio is the median over all rounds of (median of the batch / median of the bare batch
 in the same round). ``bare again`` is the control: how far it is from 1.00 is the noise of the machine.
@@ -29,6 +29,7 @@ import common
 QUERIES = 20
 PATHS = {"0 queries": "/zero/", "20 queries": "/twenty/"}
 WARM_UP = 60
+GENERATIONS = 5
 
 # Name -> (the module that must be there, how to install it).
 VARIANTS = {
@@ -112,24 +113,31 @@ Timings = dict[str, dict[str, list[list[float]]]]
 
 def measure(names: list[str], rounds: int, requests: int, database: str) -> Timings:
     timings: Timings = {name: {view: [] for view in PATHS} for name in names}
-    workers: dict[str, Worker] = {}
+    for generation in range(GENERATIONS):
+        first, last = (rounds * each // GENERATIONS for each in (generation, generation + 1))
+        measure_generation(timings, range(first, last), requests, database)
+        if sys.stderr.isatty():
+            print(f"\r{last}/{rounds} ", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+    return timings
+
+
+def measure_generation(timings: Timings, rounds: range, requests: int, database: str) -> None:
+    """Measure some rounds with new processes: where a process happens to lie in memory is worth a few percent."""
+    names, workers = list(timings), dict[str, Worker]()
     try:
         for name in names:
             workers[name] = Worker(name, database)
             for path in PATHS.values():
                 workers[name].run(path, WARM_UP)
-        for number in range(rounds):
+        for _ in rounds:
             for view, path in PATHS.items():
                 for name in random.sample(names, len(names)):
                     timings[name][view].append(workers[name].run(path, requests))
-            if sys.stderr.isatty():
-                print(f"\r{number + 1}/{rounds}", end="", file=sys.stderr)
     finally:
         for worker in workers.values():
             worker.stop()
-        if sys.stderr.isatty():
-            print("\r", end="", file=sys.stderr)
-    return timings
 
 
 def report(timings: Timings) -> None:

@@ -123,7 +123,7 @@ def fill(now: int, routes: int, fingerprints: int) -> int:
     Series.objects.using(alias).bulk_create(
         [Series(*row, now - now % DAY_S) for row, _ in described], batch_size=90
     )
-    table = Bucket._meta.db_table  # noqa: SLF001
+    table = Bucket._meta.db_table
     count = 0
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         for rows in batches(all_rows(now, marks, described), 20_000):

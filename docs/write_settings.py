@@ -17,8 +17,8 @@ PAGE = ROOT / "docs" / "reference" / "settings.md"
 HEAD = """# Settings
 
 All options stand in one dict, `PERFSUITE`, with a section for each app. A value comes from the dict, else from its environment
-variable, else it is the default. A misspelt, mistyped or senseless option is a [system check](checks.md). Options are read at use,
-so `override_settings` works for each of them in tests.
+variable, else it is the default. A misspelt, mistyped or senseless option is a [system check](checks.md). Options are read
+at use, so `override_settings` works for each of them in tests.
 
 ```python
 PERFSUITE = {
@@ -35,10 +35,14 @@ def page() -> str:
 
     parts = [HEAD]
     for section in sections():
-        parts.append(f"\n## {section.section}\n\n| option | default | environment variable | |\n| --- | --- | --- | --- |\n")
+        parts.append(
+            f"\n## {section.section}\n\n| option | default | environment variable | |\n| --- | --- | --- | --- |\n"
+        )
         for field in dataclasses.fields(section):  # type: ignore[arg-type]
             env = f"`{field.metadata['env']}`" if field.metadata["env"] else ""
-            parts.append(f"| `{field.name.upper()}` | {_shown(field.default)} | {env} | {field.metadata['help']} |\n")
+            parts.append(
+                f"| `{field.name.upper()}` | {_shown(field.default)} | {env} | {field.metadata['help']} |\n"
+            )
     return "".join(parts)
 
 

@@ -92,7 +92,9 @@ def problems() -> Iterator[Problem]:
     """Yield everything that is wrong with ``settings.PERFSUITE`` and the environment variables."""
     whole = getattr(settings, "PERFSUITE", {})
     if not isinstance(whole, Mapping):
-        yield Problem("E002", f"PERFSUITE is {_shown(whole)}, not a dict.", 'Write PERFSUITE = {"METRICS": {...}}.')
+        yield Problem(
+            "E002", f"PERFSUITE is {_shown(whole)}, not a dict.", 'Write PERFSUITE = {"METRICS": {...}}.'
+        )
         return
     for name in whole:
         if name not in _registered:
@@ -102,7 +104,7 @@ def problems() -> Iterator[Problem]:
 
 
 def middleware_places(app: str, name: str) -> list[int]:
-    """Return the positions in MIDDLEWARE of ``name``, a middleware of the perfsuite app ``app``, by whichever path it is given."""
+    """Return the positions in MIDDLEWARE of ``name``, a middleware of the app ``app``, by whichever path it is given."""
     paths = enumerate(settings.MIDDLEWARE or ())
     return [i for i, path in paths if path.startswith(f"{app}.") and path.rpartition(".")[2] == name]
 
@@ -132,9 +134,7 @@ def _read(cls: type[S]) -> tuple[S, list[Problem]]:
     fields = {field.name.upper(): field for field in dataclasses.fields(cast(Any, cls))}
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
-    for key in given:
-        if key not in fields:
-            found.append(_unknown_key(cls.section, str(key), list(fields)))
+    found += [_unknown_key(cls.section, str(key), list(fields)) for key in given if key not in fields]
     for key, field in fields.items():
         env = field.metadata["env"]
         where, value = "", None
@@ -164,7 +164,11 @@ def _typed(value: object, hint: object) -> object:
     if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
         raise TypeError("a whole number")
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not abs(value) <= sys.float_info.max
+        ):
             raise TypeError("a number")
         return float(value)
     if hint is str and not isinstance(value, str):
@@ -182,14 +186,19 @@ def _parsed(text: str, hint: object) -> object:
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
         raise TypeError("true or false")
-    kinds: dict[object, tuple[Callable[[str], object], str]] = {int: (int, "a whole number"), float: (float, "a number")}
+    kinds: dict[object, tuple[Callable[[str], object], str]] = {
+        int: (int, "a whole number"),
+        float: (float, "a number"),
+    }
     if hint in kinds:
         convert, meant = kinds[hint]
         try:
             return _typed(convert(text), hint)
         except ValueError:
             raise TypeError(meant) from None
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if hint == tuple[str, ...] else text
+    return (
+        tuple(part.strip() for part in text.split(",") if part.strip()) if hint == tuple[str, ...] else text
+    )
 
 
 def _senseless(where: str, value: object, bounds: Mapping[str, Any]) -> Problem | None:
@@ -197,9 +206,13 @@ def _senseless(where: str, value: object, bounds: Mapping[str, Any]) -> Problem 
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     if minimum is not None and not value >= minimum:
-        return Problem("E003", f"{where} is {value!r}, which is too small.", f"Write a number of at least {minimum:g}.")
+        return Problem(
+            "E003", f"{where} is {value!r}, which is too small.", f"Write a number of at least {minimum:g}."
+        )
     if maximum is not None and not value <= maximum:
-        return Problem("E003", f"{where} is {value!r}, which is too large.", f"Write a number of at most {maximum:g}.")
+        return Problem(
+            "E003", f"{where} is {value!r}, which is too large.", f"Write a number of at most {maximum:g}."
+        )
     return None
 
 
@@ -217,7 +230,9 @@ def _unknown_section(name: str) -> Problem:
     if name in apps:
         message = f"PERFSUITE[{name!r}] is set, but {apps[name]!r} is not installed."
         return Problem("E001", message, f"Add {apps[name]!r} to INSTALLED_APPS or remove the section.")
-    return Problem("E001", f"PERFSUITE has the unknown section {name!r}.", _did_you_mean(name, list(_registered)))
+    return Problem(
+        "E001", f"PERFSUITE has the unknown section {name!r}.", _did_you_mean(name, list(_registered))
+    )
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

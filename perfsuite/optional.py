@@ -22,7 +22,9 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as exc:
         if exc.name != module.partition(".")[0]:
             raise
-        raise MissingExtra(f"{module!r} is not installed; type: pip install 'django-perfsuite[{extra}]'") from exc
+        raise MissingExtra(
+            f"{module!r} is not installed; type: pip install 'django-perfsuite[{extra}]'"
+        ) from exc
 
 
 def available(module: str) -> bool:

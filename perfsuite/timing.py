@@ -7,7 +7,7 @@ epoch in UTC where they are stored, and aware datetimes where a person or a host
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 US_PER_S = 1_000_000
 
@@ -19,7 +19,7 @@ def elapsed_us(start: float) -> float:
 
 def aware(epoch_s: float) -> datetime:
     """Return the instant ``epoch_s`` as an aware datetime in UTC."""
-    return datetime.fromtimestamp(epoch_s, tz=timezone.utc)
+    return datetime.fromtimestamp(epoch_s, tz=UTC)
 
 
 def format_us(us: float) -> str:

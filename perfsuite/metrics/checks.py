@@ -23,7 +23,10 @@ def check_store(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = f"Write one of {', '.join(sorted(connections.databases))}, or leave it empty."
         found.append(checks.Error(message, hint=hint, id="perfsuite_metrics.E001"))
     elif settings.database and _shares_a_sqlite_file(settings.database):
-        message = f"The metrics store shares the SQLite file of {DEFAULT_DB_ALIAS!r}; transactions will fail with 'database is locked'."
+        message = (
+            f"The metrics store shares the SQLite file of {DEFAULT_DB_ALIAS!r}; "
+            "transactions will fail with 'database is locked'."
+        )
         hint = "Remove PERFSUITE['METRICS']['DATABASE'], and the store gets a file of its own."
         found.append(checks.Warning(message, hint=hint, id="perfsuite_metrics.W001"))
     try:
@@ -36,4 +39,6 @@ def check_store(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def _shares_a_sqlite_file(alias: str) -> bool:
     store, host = connections.databases[alias], connections.databases[DEFAULT_DB_ALIAS]
-    return store.get("ENGINE") == SQLITE == host.get("ENGINE") and str(store.get("NAME")) == str(host.get("NAME"))
+    return store.get("ENGINE") == SQLITE == host.get("ENGINE") and str(store.get("NAME")) == str(
+        host.get("NAME")
+    )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import pairwise
 from uuid import UUID
 
 from perfsuite.metrics import leader
@@ -23,7 +24,7 @@ from perfsuite.metrics.reading import Reading
 from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Span, Storage, get_storage
 
 GRACE_S = 60
-LEVELS = tuple(zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False))
+LEVELS = tuple(pairwise(RESOLUTIONS))
 COMPACT_EVERY_S = 10
 TRIM_EVERY_S = 60
 TRIM_CHUNK = 1_000
@@ -45,7 +46,7 @@ def watermarks(storage: Storage | Reading) -> dict[int, int]:
 
 
 def earliest_open(storage: Storage) -> int:
-    """Return the first instant that a new row may be stamped with: one minute after the last closed one, which cannot close soon."""
+    """Return the first instant that a new row may be stamped with: a minute after the last closed one, still open."""
     closed = storage.marks([watermark(60)]).get(watermark(60))
     return 0 if closed is None else closed + 60
 
@@ -84,12 +85,25 @@ def _compact_next(storage: Storage, source: int, target: int, now: float, checkp
 
 def _merged(storage: Storage, source: int, target: int, start: int) -> list[BucketRow]:
     merged: dict[tuple[str, str], Histogram] = {}
-    for at in range(start, start + target, source):  # one after the other, so that few rows are in memory at a time
+    for at in range(
+        start, start + target, source
+    ):  # one after the other, so that few rows are in memory at a time
         for cell in storage.cells([Span(source, at, at + source)]):
             held = merged.setdefault((cell.kind, cell.series), Histogram())
             held.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
     return [
-        BucketRow(_row_id(target, start, series), target, start, kind, series, h.count, h.sum, h.min, h.max, h.to_bytes())
+        BucketRow(
+            _row_id(target, start, series),
+            target,
+            start,
+            kind,
+            series,
+            h.count,
+            h.sum,
+            h.min,
+            h.max,
+            h.to_bytes(),
+        )
         for (kind, series), h in merged.items()
     ]
 
@@ -105,12 +119,18 @@ def _floor(instant: int, step: int) -> int:
 def expired(now: float | None = None) -> dict[int, int]:
     """Return how many rows of each resolution ``trim`` would delete."""
     storage = get_storage()
-    return {resolution: storage.count_before(resolution, before) for resolution, before in cutoffs(now).items()}
+    return {
+        resolution: storage.count_before(resolution, before) for resolution, before in cutoffs(now).items()
+    }
 
 
 def cutoffs(now: float | None = None) -> dict[int, int]:
     """Return for each resolution the instant before which its rows are past their retention and already compacted."""
-    instant, settings, marks = int(time.time() if now is None else now), MetricsSettings.get(), watermarks(get_storage())
+    instant, settings, marks = (
+        int(time.time() if now is None else now),
+        MetricsSettings.get(),
+        watermarks(get_storage()),
+    )
     found: dict[int, int] = {}
     for resolution, coarser in zip(RESOLUTIONS, [*RESOLUTIONS[1:], None], strict=True):
         expired = instant - settings.keep_s(resolution)
@@ -139,4 +159,3 @@ def register_jobs() -> None:
     """Register compaction and retention with the leader."""
     leader.register_job("compact", COMPACT_EVERY_S, compact)
     leader.register_job("trim", TRIM_EVERY_S, trim)
-

@@ -28,12 +28,18 @@ class MetricsSettings(Section):
         "perfsuite.metrics.storages.orm.ORMStorage",
         help="Dotted path of the class that keeps the numbers.",
     )
-    flush_interval_s: float = option(10.0, minimum=1, maximum=60, help="Seconds between two flushes of a process.")
+    flush_interval_s: float = option(
+        10.0, minimum=1, maximum=60, help="Seconds between two flushes of a process."
+    )
     max_pending_rows: int = option(
-        10_000, minimum=100, help="Rows that a process keeps while the store is away; the oldest beyond it are dropped and counted."
+        10_000,
+        minimum=100,
+        help="Rows that a process keeps while the store is away; the oldest beyond it are dropped and counted.",
     )
     hook_failure_limit: int = option(
-        10, minimum=1, help="Failures inside one hook within an hour after which it is switched off in that process."
+        10,
+        minimum=1,
+        help="Failures inside one hook within an hour after which it is switched off in that process.",
     )
     keep_10s_s: int = option(1_200, minimum=600, help="Seconds that the 10-second rows are kept.")
     keep_1m_s: int = option(6 * 3_600, minimum=1_200, help="Seconds that the 1-minute rows are kept.")

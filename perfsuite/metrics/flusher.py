@@ -118,7 +118,7 @@ class Flusher:
     def _run(self) -> None:
         next_flush = time.monotonic() + FIRST_FLUSH_S
         next_tick = next_flush + TICK_S
-        while not self._stopped:
+        while True:
             self._wake.wait(max(0.0, min(next_flush, next_tick) - time.monotonic()))
             if self._stopped or in_test_run():
                 return
@@ -155,7 +155,9 @@ class Flusher:
     def _drop_oldest(self) -> None:
         dropped = self.pending.popleft()
         for row in dropped.rows:
-            if row.kind == kinds.SELF_DROPPED.name:  # what was counted of an earlier drop is not lost with this one
+            if (
+                row.kind == kinds.SELF_DROPPED.name
+            ):  # what was counted of an earlier drop is not lost with this one
                 recorder.observe(row.kind, tuple(json.loads(dropped.series[row.series].labels)), row.sum)
             else:
                 recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
@@ -169,7 +171,7 @@ class Flusher:
         except StoreUnavailable as exc:
             self._note(str(exc))
             return False
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - a storage may be anyone's
             self._note(f"The metrics store refused a batch with {type(exc).__name__}: {exc}.")
             self.pending[0].refused += 1
             if self.pending[0].refused >= MAX_REFUSALS:
@@ -252,4 +254,4 @@ def _at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=flusher._reset)
+    os.register_at_fork(after_in_child=flusher._reset)  # noqa: SLF001 - its own module's

@@ -1,7 +1,8 @@
 """The guard between the host and perfsuite: whatever fails inside a hook stays inside it.
 
-A failure is counted, logged the first time in an hour, and after ``HOOK_FAILURE_LIMIT`` of them within an hour the hook is off in this
-process until it restarts; the panel names it. Only ``Exception`` is held back: an interrupt or a cancelled task belongs to the host.
+A failure is counted, logged the first time in an hour, and after ``HOOK_FAILURE_LIMIT`` of them within an hour the hook is off in
+this process until it restarts; the panel names it. Only ``Exception`` is held back: an interrupt or a cancelled task belongs to
+the host.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 # 1.9 % rather than 2 %, so that rounding in float arithmetic cannot pass the promised bound.
 RELATIVE_ERROR = 0.019
@@ -47,7 +47,7 @@ class Counter:
         self.max = 0.0
 
     def add(self, value: float) -> None:
-        """Add one value; a negative one counts as zero, which is what a clock that jumped means. NaN and infinities raise ValueError."""
+        """Add one value; a negative one counts as zero, as after a jump of the clock. NaN and infinities raise ValueError."""
         if not 0 <= value < _INF:
             value = 0.0 if value < 0 else _refuse(value)
         self.sum += value
@@ -141,14 +141,18 @@ class Histogram(Counter):
         if not self.buckets:
             return b""
         keys = sorted(self.buckets)
-        gaps = [later - earlier for earlier, later in zip(keys, keys[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(keys)]
         counts = [self.buckets[key] for key in keys]
         gap_width, count_width = _width(max(gaps, default=0)), _width(max(counts))
         head = _HEAD.pack(VERSION, gap_width << 4 | count_width, len(keys), keys[0] - _ZERO)
-        return head + struct.pack(f"<{len(gaps)}{_WIDTHS[gap_width]}{len(counts)}{_WIDTHS[count_width]}", *gaps, *counts)
+        return head + struct.pack(
+            f"<{len(gaps)}{_WIDTHS[gap_width]}{len(counts)}{_WIDTHS[count_width]}", *gaps, *counts
+        )
 
     @classmethod
-    def from_bytes(cls, stored: bytes, count: int, total: float, smallest: float, largest: float) -> Histogram:
+    def from_bytes(
+        cls, stored: bytes, count: int, total: float, smallest: float, largest: float
+    ) -> Histogram:
         """Rebuild a histogram from ``to_bytes`` and its four numbers; an unknown version raises ValueError."""
         histogram = cls()
         histogram.merge_stored(count, total, smallest, largest, stored)
@@ -159,7 +163,9 @@ class Histogram(Counter):
 def _unpack(stored: bytes) -> tuple[Iterator[int], Sequence[int]]:
     version, widths, n, first = _HEAD.unpack_from(stored)
     if version != VERSION:
-        raise ValueError(f"Histogram of version {version!r}, written by a newer perfsuite; upgrade this one to read it.")
+        raise ValueError(
+            f"Histogram of version {version!r}, written by a newer perfsuite; upgrade this one to read it."
+        )
     counts_at = _HEAD.size + ((n - 1) << (widths >> 4))
     end = counts_at + (n << (widths & 15))
     if len(stored) < end:

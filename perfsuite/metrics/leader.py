@@ -2,7 +2,7 @@
 
 The lease is a row whose ``beat`` the holder moves by compare-and-set. Nobody compares clocks of two machines: a process that has
 seen the same owner and beat for ``TTL_S`` of its own monotonic clock may take the lease, and a holder that could not renew for
-``HOLD_S``, which is shorter, no longer counts itself as leader. So at most one leads at any instant, however wrong the clocks are.
+``HOLD_S``, which is shorter, no longer counts itself as leader. So at most one leads at any instant, whatever the clocks say.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ class Candidate:
         storage = get_storage()
         now = time.monotonic()
         there = storage.read_lease(LEASE)
-        if there is not None and there[0] == self.owner and there[1] == self.beat:
-            free = True
-        elif there is None or there[0] == "":
+        if (
+            (there is not None and there[0] == self.owner and there[1] == self.beat)
+            or there is None
+            or there[0] == ""
+        ):
             free = True
         elif there != self.seen:
             # The time after the read, so that the holder's last renewal was certainly earlier.

@@ -16,7 +16,9 @@ class Series(models.Model):
     id = models.CharField(primary_key=True, max_length=16, editable=False)
     kind = models.CharField(max_length=60)
     labels = models.TextField(help_text="JSON list of the label values, in the order that the kind declares.")
-    seen = models.BigIntegerField(help_text="Day on which a process last announced it, in seconds since the epoch.")
+    seen = models.BigIntegerField(
+        help_text="Day on which a process last announced it, in seconds since the epoch."
+    )
 
     class Meta:
         default_permissions = ()
@@ -30,7 +32,9 @@ class Bucket(models.Model):
     """What one series saw in one stretch of time: of one process at 10 seconds, of all of them above."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    resolution = models.IntegerField(help_text="Length of the stretch in seconds: 10, 60, 600, 3600 or 86400.")
+    resolution = models.IntegerField(
+        help_text="Length of the stretch in seconds: 10, 60, 600, 3600 or 86400."
+    )
     start = models.BigIntegerField(help_text="Start of the stretch, seconds since the epoch.")
     kind = models.CharField(max_length=60)
     series = models.CharField(max_length=16)

@@ -8,6 +8,7 @@ store cannot be read.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ Order = Literal["sum", "count", "mean", "max", "p95", "p99"]
 _BY_PERCENTILE = {"p95": 0.95, "p99": 0.99}
 # Rows this near to the end of their retention are not counted on: the process that deletes them may have another clock.
 SKEW_S = 60
-# A ranking by percentile reads the histograms of only this many candidates, those with the largest maximum.
-CANDIDATES = 30
+# The values of the labels that a ranking groups by -> what they add up to, and the series that belong there.
+Groups = dict[tuple[str, ...], tuple[Histogram, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Window:
 
     @classmethod
     def last(cls, seconds: int, now: float | None = None) -> Window:
-        """Return the window of the last ``seconds``, its end on the next full 10 seconds so that what was just flushed is in it."""
+        """Return the window of the last ``seconds``; it ends on the next full 10 seconds, so what was just flushed is in it."""
         # Not rounded up: at a full 10 seconds, what is flushed now is stamped with that very instant.
         end = (int(time.time() if now is None else now) // RESOLUTIONS[0] + 1) * RESOLUTIONS[0]
         return cls(end - seconds, end)
@@ -81,7 +82,9 @@ def totals_by(kind: str, window: Window, by: str) -> dict[str, Histogram]:
     return {labels[0]: merged for labels, merged in _grouped(storage, cells, (by,)).items()}
 
 
-def totals_of(kind: str, window: Window, labels: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Histogram]:
+def totals_of(
+    kind: str, window: Window, labels: Iterable[tuple[str, ...]]
+) -> dict[tuple[str, ...], Histogram]:
     """Return count, sum, min and max of just the series with these label values, all labels of the kind in their order.
 
     Costs a fraction of reading all series of the kind. One without values in the window is an empty histogram.
@@ -89,7 +92,9 @@ def totals_of(kind: str, window: Window, labels: Iterable[tuple[str, ...]]) -> d
     storage = reading()
     wanted = {describe(kind, values).id: values for values in labels}
     found = {values: Histogram() for values in wanted.values()}
-    for series_id, count, total, least, most in storage.sums(_tiles(storage, window), kind, list(wanted)) if wanted else ():
+    for series_id, count, total, least, most in (
+        storage.sums(_tiles(storage, window), kind, list(wanted)) if wanted else ()
+    ):
         found[wanted[series_id]].merge_stored(count, total, least, most, b"")
     return found
 
@@ -122,7 +127,9 @@ def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[H
 
 def _steps(storage: Reading, kind: str, window: Window, step: int) -> Iterable[Cell]:
     """Return the cells of rows that lie within one step each, as far as such rows are kept."""
-    coarsest = max((r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0])
+    coarsest = max(
+        (r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0]
+    )
     return storage.cells(_tiles(storage, window, coarsest), kind)
 
 
@@ -131,7 +138,13 @@ def _at(points: list[Histogram], cell: Cell, window: Window, step: int) -> Histo
 
 
 def top(
-    kind: str, window: Window, by: Sequence[str], order: Order = "sum", limit: int = 10, *, percentiles: bool = True
+    kind: str,
+    window: Window,
+    by: Sequence[str],
+    order: Order = "sum",
+    limit: int = 10,
+    *,
+    percentiles: bool = True,
 ) -> list[Row]:
     """Return the ``limit`` largest groups of a kind, grouped by the labels ``by``, with their percentiles.
 
@@ -140,27 +153,52 @@ def top(
     """
     storage = reading()
     spans = _tiles(storage, window)
-    groups: dict[tuple[str, ...], tuple[Histogram, list[str]]] = {}
+    groups: Groups = {}
     sums = storage.sums(spans, kind)
     labels = _labels(storage, kind, [row[0] for row in sums], by)
     for series_id, count, total, least, most in sums:
         merged, ids = groups.setdefault(labels[series_id], (Histogram(), []))
         merged.merge_stored(count, total, least, most, b"")
         ids.append(series_id)
-    first = "max" if order in _BY_PERCENTILE else order
-    ranked = sorted(groups.items(), key=lambda group: getattr(group[1][0], first), reverse=True)
-    kept = dict(ranked[: CANDIDATES if order in _BY_PERCENTILE else limit])
-    if percentiles or order in _BY_PERCENTILE:
-        _read_histograms(storage, spans, kind, kept)
-    rows = [Row(dict(zip(by, values, strict=True)), merged) for values, (merged, _) in kept.items()]
     if order in _BY_PERCENTILE:
-        rows.sort(key=lambda row: row.value.quantile(_BY_PERCENTILE[order]), reverse=True)
-    return rows[:limit]
+        return _top_by_percentile(storage, spans, kind, by, groups, _BY_PERCENTILE[order], limit)
+    ranked = sorted(groups.items(), key=lambda group: getattr(group[1][0], order), reverse=True)
+    kept = dict(ranked[:limit])
+    if percentiles:
+        _read_histograms(storage, spans, kind, kept)
+    return [Row(dict(zip(by, values, strict=True)), merged) for values, (merged, _) in kept.items()]
 
 
-def _read_histograms(
-    storage: Reading, spans: Sequence[Span], kind: str, groups: dict[tuple[str, ...], tuple[Histogram, list[str]]]
-) -> None:
+def _top_by_percentile(
+    storage: Reading,
+    spans: Sequence[Span],
+    kind: str,
+    by: Sequence[str],
+    groups: Groups,
+    q: float,
+    limit: int,
+) -> list[Row]:
+    """Rank by a percentile, reading histograms in the order of what it can be at most, until no other group can come in."""
+    bounds = {values: _largest_quantile(merged, q) for values, (merged, _) in groups.items()}
+    waiting = sorted(groups, key=lambda values: bounds[values], reverse=True)
+    rows: list[tuple[float, Row]] = []
+    while waiting and (len(rows) < limit or bounds[waiting[0]] > rows[limit - 1][0]):
+        chunk, waiting = waiting[:limit], waiting[limit:]
+        read = {values: groups[values] for values in chunk}
+        _read_histograms(storage, spans, kind, read)
+        rows += [
+            (h.quantile(q), Row(dict(zip(by, values, strict=True)), h)) for values, (h, _) in read.items()
+        ]
+        rows.sort(key=lambda row: row[0], reverse=True)
+    return [row for _, row in rows[:limit]]
+
+
+def _largest_quantile(merged: Histogram, q: float) -> float:
+    """Return what a quantile is at most: the values from its rank up are no smaller, and together no more than the sum."""
+    return min(merged.max, merged.sum / (merged.count - math.ceil(q * merged.count) + 1))
+
+
+def _read_histograms(storage: Reading, spans: Sequence[Span], kind: str, groups: Groups) -> None:
     declared = kinds.lookup(kind)
     if declared is not None and not declared.percentiles:
         return
@@ -202,19 +240,27 @@ def _kept(marks: Mapping[int, int]) -> dict[int, int]:
     now, settings = int(time.time()), MetricsSettings.get()
     kept: dict[int, int] = {}
     for resolution, coarser in zip(RESOLUTIONS, [*RESOLUTIONS[1:], 0], strict=True):
-        kept[resolution] = min(now - settings.keep_s(resolution) + SKEW_S, marks.get(coarser, 0)) if coarser else 0
+        kept[resolution] = (
+            min(now - settings.keep_s(resolution) + SKEW_S, marks.get(coarser, 0)) if coarser else 0
+        )
     return kept
 
 
-def _largest_at(at: int, end: int, usable: Sequence[int], marks: Mapping[int, int], kept: Mapping[int, int]) -> int:
+def _largest_at(
+    at: int, end: int, usable: Sequence[int], marks: Mapping[int, int], kept: Mapping[int, int]
+) -> int:
     """Return the resolution to read at ``at``: the largest that is aligned, complete and inside the window.
 
     Where that one is finer than what is still kept there, the finest that is kept and complete is read instead.
     """
-    fitting = [r for r in usable if at % r == 0 and (r == RESOLUTIONS[0] or at + r <= marks[r]) and at + r <= end]
+    fitting = [
+        r for r in usable if at % r == 0 and (r == RESOLUTIONS[0] or at + r <= marks[r]) and at + r <= end
+    ]
     size = max(fitting, default=RESOLUTIONS[0])
     if at < kept[size]:
-        older = [r for r in RESOLUTIONS if r > size and at % r == 0 and at >= kept[r] and at + r <= marks.get(r, 0)]
+        older = [
+            r for r in RESOLUTIONS if r > size and at % r == 0 and at >= kept[r] and at + r <= marks.get(r, 0)
+        ]
         size = min(older, default=size)
     return size
 

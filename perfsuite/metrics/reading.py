@@ -3,8 +3,8 @@
     with one_reading():
         totals(...), series(...), top(...)
 
-Inside the block the functions of ``perfsuite.metrics.query`` see the store as it was when each thing was first read. Keep it short:
-what was read is held until the block ends.
+Inside the block the functions of ``perfsuite.metrics.query`` see the store as it was when each thing was first read. Keep it
+short: what was read is held until the block ends.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Recorder:
                 self._add_up(wait=len(self._waiting) > MAX_BEHIND)
             if not self._started:
                 self._start()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the guard's
             self._guard.failed(exc)
 
     def take(self) -> dict[SeriesKey, Counter]:
@@ -96,7 +96,7 @@ class Recorder:
             while self._waiting and not further_up:
                 try:
                     self._add(self._waiting.popleft())
-                except Exception as exc:
+                except Exception as exc:  # noqa: BLE001 - the guard's
                     self._guard.failed(exc)
         finally:
             self._adding = further_up
@@ -122,7 +122,9 @@ class Recorder:
         """Make the series, or return the kind's ``<other>`` when its cap is reached. Called with the lock held."""
         declared = kinds.lookup(kind)
         if declared is None or len(declared.labels) != len(labels):
-            raise ValueError(f"{kind!r} with labels {labels!r} was never declared; call perfsuite.metrics.kinds.declare first.")
+            raise ValueError(
+                f"{kind!r} with labels {labels!r} was never declared; call perfsuite.metrics.kinds.declare first."
+            )
         known = self._known.setdefault(kind, set())
         if labels not in known and len(known) >= declared.cap:
             self._series.setdefault((kinds.SELF_FOLDED.name, (kind,)), Counter()).add(values)
@@ -137,4 +139,4 @@ recorder = Recorder()
 
 if hasattr(os, "register_at_fork"):
     # What the parent has not flushed is the parent's; the child starts empty, with a lock that nobody holds.
-    os.register_at_fork(after_in_child=recorder._reset)
+    os.register_at_fork(after_in_child=recorder._reset)  # noqa: SLF001 - its own module's

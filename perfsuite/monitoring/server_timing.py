@@ -43,5 +43,7 @@ def _is_known_staff(request: HttpRequest) -> bool:
         user = object.__getattribute__(user, "__dict__").get("_wrapped", empty)
         if user is empty:
             user = request.__dict__.get("_acached_user")
+    if user is None:
+        return False
     held = getattr(user, "__dict__", {})
     return held.get("is_staff") is True and held.get("is_active", True) is True

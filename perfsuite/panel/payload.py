@@ -81,7 +81,9 @@ def build(chosen: Range, now: float) -> Payload:
     view = CardContext(window, window.previous(), chosen.step, chosen.id, now, StoreReader())
     notices = _Notices()
     with one_reading():
-        cards = [card for path in PanelSettings.get().cards if (card := _card(path, view, notices)) is not None]
+        cards = [
+            card for path in PanelSettings.get().cards if (card := _card(path, view, notices)) is not None
+        ]
         _add_health(view, notices)
     return {
         "generated_at": round(now, 3),

@@ -103,7 +103,9 @@ def main(kills: int) -> None:
 def differences_to_a_reader(start: int, whole: Histogram) -> list[str]:
     """What a panel would read right after the kill, before anybody mends anything."""
     read = query.totals("requests.status", query.Window(start, start + HISTORY_S))
-    return [] if read.count == whole.count else [f"after a kill: {read.count} values instead of {whole.count}"]
+    return (
+        [] if read.count == whole.count else [f"after a kill: {read.count} values instead of {whole.count}"]
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_totals_are_exact_after_two_hundred_kills(tmp_path: Path) -> None:
     env = {**os.environ, "PERFSUITE_TEST_DIR": str(tmp_path), "TEST_DATABASE": "sqlite"}
     command = [sys.executable, "-m", "tests.integration.compaction_under_fire", "200"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     said = json.loads(done.stdout)
     assert said["killed"] == 200

@@ -90,7 +90,9 @@ def make_host(folder: Path, database: str) -> None:
     (folder / "host" / "urls.py").write_text(URLS)
     (folder / "shop" / "models.py").write_text(MODELS)
     (folder / "shop" / "tests.py").write_text(TESTS)
-    (folder / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = host.settings\npython_files = tests.py\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nDJANGO_SETTINGS_MODULE = host.settings\npython_files = tests.py\n"
+    )
     run(folder, "-m", "django", "makemigrations", "shop", "--verbosity", "0")
     (folder / "db.sqlite3").unlink(missing_ok=True)
 
@@ -98,9 +100,15 @@ def make_host(folder: Path, database: str) -> None:
 def run(folder: Path, *arguments: str) -> str:
     """Run Python in the host's folder and return all that it printed; it must end well."""
     root = str(Path(__file__).resolve().parents[2])
-    env = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{root}", "DJANGO_SETTINGS_MODULE": "host.settings"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{folder}{os.pathsep}{root}",
+        "DJANGO_SETTINGS_MODULE": "host.settings",
+    }
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=180, check=False
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     return said
@@ -129,7 +137,8 @@ def test_a_postgresql_hosts_suite_passes_and_its_database_is_dropped(
     make_host(
         tmp_path,
         '"ENGINE": "django.db.backends.postgresql", "TEST": {"NAME": "test_shop"}, '
-        f'"NAME": {there.dbname!r}, "USER": {there.user!r}, "HOST": {there.host!r}, "PORT": {there.port!r}, "PASSWORD": {there.password!r}',
+        f'"NAME": {there.dbname!r}, "USER": {there.user!r}, "HOST": {there.host!r}, "PORT": {there.port!r}, '
+        f'"PASSWORD": {there.password!r}',
     )
     said = run(tmp_path, *RUNNERS[runner])
     assert "5 passed" in said or "Ran 5 tests" in said

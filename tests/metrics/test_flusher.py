@@ -209,6 +209,34 @@ def test_what_waits_is_bounded_and_what_is_dropped_is_counted() -> None:
     assert dropped.sum > 0
 
 
+def test_a_drop_is_counted_even_if_the_batch_that_counts_it_is_dropped_too() -> None:
+    kinds.declare(Kind("test.flusher.wide", "us", ("n",), cap=1_000))
+    with override_settings(PERFSUITE=AWAY):
+        for n in range(8):
+            recorder.observe_many([("test.flusher.wide", (str(n),), 1.0) for n in range(90)])
+            assert not flush()
+    assert flush()
+    assert flush()
+    kept = sum(row.count for row in rows())
+    assert kept < 8 * 90
+    assert kept + stored(10, kinds.SELF_DROPPED.name).sum == pytest.approx(8 * 90, abs=8)
+
+
+def test_whatever_else_fails_in_a_flush_is_logged_and_goes_no_further(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("broken flush")
+
+    monkeypatch.setattr(flusher, "_write_pending", broken)
+    recorder.observe(STATUS, ("2xx",), 1)
+    assert flush() is False
+    assert messages(caplog) == [(logging.ERROR, "A flush failed; the site is not affected.")]
+    monkeypatch.undo()
+    assert flush()
+    assert len(rows()) == 1
+
+
 def test_one_batch_larger_than_the_bound_is_kept() -> None:
     kinds.declare(Kind("test.flusher.wide", "us", ("n",), cap=1_000))
     recorder.observe_many([("test.flusher.wide", (str(n),), 1.0) for n in range(300)])

@@ -18,7 +18,7 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.models import Series
-from perfsuite.metrics.query import SKEW_S, Window, series, series_by, top, totals, totals_by
+from perfsuite.metrics.query import SKEW_S, Window, series, series_by, top, totals, totals_by, totals_of
 from perfsuite.metrics.storages import RESOLUTIONS, get_storage
 from perfsuite.metrics.storages.alias import store_alias
 from tests.metrics.rows import TIMING, VOLUME, Measured, assert_same, exactly, write
@@ -395,6 +395,18 @@ def test_only_the_series_with_the_wanted_labels_are_read(world: World) -> None:
         "2xx": 4,
         "5xx": 2,
     }
+
+
+def test_some_series_are_read_by_their_label_values_alone(world: World) -> None:
+    world.write(A, [1.0, 5.0])
+    world.write(A, [3.0])
+    world.write(B, [7.0])
+    found = totals_of(TIMING.name, Window.last(600), [A[1], B_ERROR[1]])
+    assert set(found) == {A[1], B_ERROR[1]}
+    read = found[A[1]]
+    assert (read.count, read.sum, read.min, read.max) == (3, 9.0, 1.0, 5.0)
+    assert found[B_ERROR[1]].count == 0
+    assert totals_of(TIMING.name, Window.last(600), []) == {}
 
 
 def test_a_label_that_the_kind_does_not_have_is_unknown(world: World) -> None:

@@ -4,97 +4,119 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('name', models.CharField(max_length=50, primary_key=True, serialize=False)),
-                ('owner', models.CharField(max_length=64)),
-                ('beat', models.BigIntegerField()),
+                ("name", models.CharField(max_length=50, primary_key=True, serialize=False)),
+                ("owner", models.CharField(max_length=64)),
+                ("beat", models.BigIntegerField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Mark',
+            name="Mark",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('value', models.BigIntegerField()),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("value", models.BigIntegerField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Bucket',
+            name="Bucket",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('resolution', models.IntegerField(help_text='Length of the stretch in seconds: 10, 60, 600, 3600 or 86400.')),
-                ('start', models.BigIntegerField(help_text='Start of the stretch, seconds since the epoch.')),
-                ('kind', models.CharField(max_length=60)),
-                ('series', models.CharField(max_length=16)),
-                ('count', models.BigIntegerField()),
-                ('sum', models.FloatField()),
-                ('min', models.FloatField()),
-                ('max', models.FloatField()),
-                ('histogram', models.BinaryField()),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                (
+                    "resolution",
+                    models.IntegerField(
+                        help_text="Length of the stretch in seconds: 10, 60, 600, 3600 or 86400."
+                    ),
+                ),
+                ("start", models.BigIntegerField(help_text="Start of the stretch, seconds since the epoch.")),
+                ("kind", models.CharField(max_length=60)),
+                ("series", models.CharField(max_length=16)),
+                ("count", models.BigIntegerField()),
+                ("sum", models.FloatField()),
+                ("min", models.FloatField()),
+                ("max", models.FloatField()),
+                ("histogram", models.BinaryField()),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [
-                    models.Index(fields=['resolution', 'start'], name='perfsuite_bucket_range'),
-                    models.Index(fields=['kind', 'resolution', 'start', 'series'], name='perfsuite_bucket_kind'),
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["resolution", "start"], name="perfsuite_bucket_range"),
+                    models.Index(
+                        fields=["kind", "resolution", "start", "series"], name="perfsuite_bucket_kind"
+                    ),
                 ],
             },
         ),
         migrations.CreateModel(
-            name='Exemplar',
+            name="Exemplar",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('series', models.CharField(max_length=16)),
-                ('at', models.BigIntegerField(help_text='Seconds since the epoch.')),
-                ('value', models.FloatField()),
-                ('data', models.TextField(help_text="JSON object; its keys are the recording app's.")),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("series", models.CharField(max_length=16)),
+                ("at", models.BigIntegerField(help_text="Seconds since the epoch.")),
+                ("value", models.FloatField()),
+                ("data", models.TextField(help_text="JSON object; its keys are the recording app's.")),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['series', 'at'], name='perfsuite_exemplar_series')],
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["series", "at"], name="perfsuite_exemplar_series")],
             },
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.CharField(editable=False, max_length=32, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=60)),
-                ('subject', models.TextField()),
-                ('evidence', models.TextField(help_text='JSON object; its keys are those of the kind.')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('ignored', 'Ignored'), ('resolved', 'Resolved')], default='open', max_length=10)),
-                ('first_seen', models.BigIntegerField(help_text='Seconds since the epoch.')),
-                ('last_seen', models.BigIntegerField(help_text='Seconds since the epoch.')),
+                ("id", models.CharField(editable=False, max_length=32, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=60)),
+                ("subject", models.TextField()),
+                ("evidence", models.TextField(help_text="JSON object; its keys are those of the kind.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("ignored", "Ignored"), ("resolved", "Resolved")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("first_seen", models.BigIntegerField(help_text="Seconds since the epoch.")),
+                ("last_seen", models.BigIntegerField(help_text="Seconds since the epoch.")),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['state', 'last_seen'], name='perfsuite_finding_state')],
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["state", "last_seen"], name="perfsuite_finding_state")],
             },
         ),
         migrations.CreateModel(
-            name='Series',
+            name="Series",
             fields=[
-                ('id', models.CharField(editable=False, max_length=16, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=60)),
-                ('labels', models.TextField(help_text='JSON list of the label values, in the order that the kind declares.')),
-                ('seen', models.BigIntegerField(help_text='Day on which a process last announced it, in seconds since the epoch.')),
+                ("id", models.CharField(editable=False, max_length=16, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=60)),
+                (
+                    "labels",
+                    models.TextField(
+                        help_text="JSON list of the label values, in the order that the kind declares."
+                    ),
+                ),
+                (
+                    "seen",
+                    models.BigIntegerField(
+                        help_text="Day on which a process last announced it, in seconds since the epoch."
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['kind'], name='perfsuite_series_kind')],
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["kind"], name="perfsuite_series_kind")],
             },
         ),
     ]

@@ -26,7 +26,7 @@ class BucketRow(NamedTuple):
     start: int
     kind: str
     series: str
-    count: int
+    count: int  # type: ignore[assignment] # a field here, not the method of tuple
     sum: float
     min: float
     max: float
@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     start: int
     kind: str
     series: str
-    count: int
+    count: int  # type: ignore[assignment] # a field here, not the method of tuple
     sum: float
     min: float
     max: float
@@ -74,7 +74,9 @@ class Storage(Protocol):
     def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
         """Return the description of each series that is known."""
 
-    def cells(self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None) -> Iterable[Cell]:
+    def cells(
+        self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None
+    ) -> Iterable[Cell]:
         """Yield the rows of the spans, of one kind and of some series if given."""
 
     def sums(
@@ -116,7 +118,9 @@ def get_storage() -> Storage:
     try:
         return _load(path)
     except Exception as exc:
-        raise StoreUnavailable(f"PERFSUITE['METRICS']['STORAGE'] is {path!r}, which cannot be used: {exc}.") from exc
+        raise StoreUnavailable(
+            f"PERFSUITE['METRICS']['STORAGE'] is {path!r}, which cannot be used: {exc}."
+        ) from exc
 
 
 @lru_cache(maxsize=4)

@@ -1,8 +1,8 @@
 """Which database holds the store, and the file of its own that it gets on a SQLite host.
 
-SQLite has one writer: a thread that writes to the host's file makes the host's read-then-write transactions fail with "database is
-locked". So on such a host the store is a file beside the host's (``db.sqlite3`` -> ``db.perfsuite.sqlite3``), registered as the
-alias ``perfsuite`` and brought to its schema by the first process that writes to it.
+SQLite has one writer: a thread that writes to the host's file makes the host's read-then-write transactions fail with "database
+is locked". So on such a host the store is a file beside the host's (``db.sqlite3`` -> ``db.perfsuite.sqlite3``), registered as
+the alias ``perfsuite`` and brought to its schema by the first process that writes to it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def store_alias() -> str:
 
 def store_is_automatic() -> bool:
     """Tell whether the store is the file that perfsuite made for itself."""
-    return bool(connections.databases.get(AUTOMATIC_ALIAS, {}).get(_MARK)) and store_alias() == AUTOMATIC_ALIAS
+    return (
+        bool(connections.databases.get(AUTOMATIC_ALIAS, {}).get(_MARK)) and store_alias() == AUTOMATIC_ALIAS
+    )
 
 
 def register_automatic_store() -> None:
@@ -68,13 +70,18 @@ def register_automatic_store() -> None:
         **{_MARK: True},
     )
     # A host's test run makes this database too, as an empty one and without replaying the host's migrations.
-    store["TEST"] = {**dict.fromkeys(store.get("TEST", {})), "NAME": None, "MIGRATE": False, "DEPENDENCIES": []}
+    store["TEST"] = {
+        **dict.fromkeys(store.get("TEST", {})),
+        "NAME": None,
+        "MIGRATE": False,
+        "DEPENDENCIES": [],
+    }
     databases[AUTOMATIC_ALIAS] = store
     connection_created.connect(_set_pragmas, dispatch_uid="perfsuite.metrics.pragmas")
 
 
 def beside(name: object) -> str:
-    """Return the store's file name for a host's: ``site.sqlite3`` -> ``site.perfsuite.sqlite3``; in memory for a host in memory."""
+    """Return the store's name for a host's: ``site.sqlite3`` -> ``site.perfsuite.sqlite3``; in memory for a host in memory."""
     text = str(name)
     if text in ("", ":memory:") or "mode=memory" in text:
         return _IN_MEMORY
@@ -124,21 +131,29 @@ def _bring_to_schema(connection: BaseDatabaseWrapper) -> None:
 
 
 def _is_at_schema(connection: BaseDatabaseWrapper) -> bool:
-    """Compare names only: Django's own loader imports the migrations of all apps of the host, and most processes find all done."""
+    """Compare names only: Django's loader imports the migrations of all apps of the host, and most processes find all done."""
     from django.db.migrations.recorder import MigrationRecorder
 
     from perfsuite.metrics import migrations
     from perfsuite.metrics.models import Bucket
 
     tables = connection.introspection.table_names()
-    if MigrationRecorder.Migration._meta.db_table not in tables:  # a test run makes the tables without migrations
+    if (
+        MigrationRecorder.Migration._meta.db_table not in tables
+    ):  # a test run makes the tables without migrations
         return Bucket._meta.db_table in tables
     applied = MigrationRecorder(connection).applied_migrations()
-    return all(("perfsuite_metrics", module.name) in applied for module in pkgutil.iter_modules(migrations.__path__))
+    return all(
+        ("perfsuite_metrics", module.name) in applied for module in pkgutil.iter_modules(migrations.__path__)
+    )
 
 
 def _set_pragmas(sender: object, connection: Any, **kwargs: object) -> None:
-    if connection.alias == AUTOMATIC_ALIAS and connection.settings_dict.get(_MARK) and not connection.is_in_memory_db():
+    if (
+        connection.alias == AUTOMATIC_ALIAS
+        and connection.settings_dict.get(_MARK)
+        and not connection.is_in_memory_db()
+    ):
         # On the sqlite3 connection itself, so that no execute wrapper sees it. A power cut may cost the last flush.
         connection.connection.execute("PRAGMA synchronous=NORMAL")
 

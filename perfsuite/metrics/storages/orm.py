@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
@@ -21,6 +22,8 @@ from perfsuite.metrics.models import Bucket, Lease, Mark, Series
 from perfsuite.metrics.request import suppress
 from perfsuite.metrics.storages import BucketRow, Cell, SeriesRow, Span
 from perfsuite.metrics.storages.alias import forget_prepared, prepare, store_alias
+
+T = TypeVar("T")
 
 # Rows in one INSERT, and ids in one IN list: small enough for the parameter limit of every engine.
 BATCH = 90
@@ -34,11 +37,14 @@ class ORMStorage:
     def append(self, rows: Sequence[BucketRow], again: bool = False) -> None:
         started = time.monotonic()
         with _store() as alias:
-            if again:  # before the transaction: SQLite refuses one that reads first and then finds another writer
+            if (
+                again
+            ):  # before the transaction: SQLite refuses one that reads first and then finds another writer
                 there = _existing(alias, [row.id for row in rows])
                 rows = [row for row in rows if row.id not in there]
             with transaction.atomic(using=alias):
-                Bucket.objects.using(alias).bulk_create([Bucket(*row) for row in rows], batch_size=BATCH)
+                made = [Bucket(*row) for row in rows]  # type: ignore[misc] # positional: the fields have the same order
+                Bucket.objects.using(alias).bulk_create(made, batch_size=BATCH)
                 if time.monotonic() - started > MAX_APPEND_S:
                     raise DatabaseError(f"writing took over {MAX_APPEND_S:.0f} s")
 
@@ -50,17 +56,21 @@ class ORMStorage:
                 Series.objects.using(alias).filter(id__in=known, seen__lt=day).update(seen=day)
                 for series_id in ids:
                     if series_id not in known:
-                        _insert_if_absent(alias, Series(*described[series_id], day))
+                        _insert_if_absent(alias, Series(*described[series_id], day))  # type: ignore[misc] # likewise
 
     def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
         found: dict[str, SeriesRow] = {}
         with _store() as alias:
             for chunk in _chunks(ids):
-                for row in Series.objects.using(alias).filter(id__in=chunk).values_list("id", "kind", "labels"):
+                for row in (
+                    Series.objects.using(alias).filter(id__in=chunk).values_list("id", "kind", "labels")
+                ):
                     found[row[0]] = SeriesRow(*row)
         return found
 
-    def cells(self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None) -> list[Cell]:
+    def cells(
+        self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None
+    ) -> list[Cell]:
         if not spans:
             return []
         with _store() as alias:
@@ -117,7 +127,9 @@ class ORMStorage:
 
     def trim_series(self, before: int, limit: int) -> int:
         with _store() as alias:
-            ids = list(Series.objects.using(alias).filter(seen__lt=before).values_list("id", flat=True)[:limit])
+            ids = list(
+                Series.objects.using(alias).filter(seen__lt=before).values_list("id", flat=True)[:limit]
+            )
             for chunk in _chunks(ids):
                 _delete(Series.objects.using(alias).filter(id__in=chunk))
             return len(ids)
@@ -160,7 +172,10 @@ def _store() -> Iterator[str]:
 def explain(alias: str, exc: Exception) -> str:
     """Say in one sentence what keeps the store from working and what to type."""
     said = (str(exc).strip().splitlines() or [""])[0]
-    if any(words in said for words in ("no such table", "does not exist", "doesn't exist")) and "perfsuite_metrics_" in said:
+    if (
+        any(words in said for words in ("no such table", "does not exist", "doesn't exist"))
+        and "perfsuite_metrics_" in said
+    ):
         return f"The metrics tables are missing on the database {alias!r}; type: python manage.py migrate --database {alias}"
     return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
 
@@ -174,8 +189,8 @@ def _within(spans: Sequence[Span], kind: str | None) -> Q:
     return chosen
 
 
-def _existing(alias: str, ids: Sequence[object]) -> set[object]:
-    there: set[object] = set()
+def _existing(alias: str, ids: Sequence[UUID]) -> set[UUID]:
+    there: set[UUID] = set()
     for chunk in _chunks(ids):
         there.update(Bucket.objects.using(alias).filter(id__in=chunk).values_list("id", flat=True))
     return there
@@ -186,7 +201,9 @@ def _insert_if_absent(alias: str, row: Model) -> bool:
     model = type(row)
     try:
         with transaction.atomic(using=alias):
-            model._default_manager.using(alias).bulk_create([row])  # unlike save, sends no signal to the host's receivers
+            model._default_manager.using(alias).bulk_create(
+                [row]
+            )  # unlike save, sends no signal to the host's receivers
     except DatabaseError:
         if model._default_manager.using(alias).filter(pk=row.pk).exists():
             return False
@@ -196,9 +213,9 @@ def _insert_if_absent(alias: str, row: Model) -> bool:
 
 def _delete(rows: QuerySet[Any]) -> None:
     """Delete rows by one statement; ``delete`` would load each row for a host that listens to the signals of all models."""
-    rows._raw_delete(rows.db)
+    rows._raw_delete(rows.db)  # noqa: SLF001 - the same in all Djangos that we run on
 
 
-def _chunks(ids: Sequence[object]) -> Iterator[list[object]]:
+def _chunks(ids: Sequence[T]) -> Iterator[list[T]]:
     for start in range(0, len(ids), BATCH):
         yield list(ids[start : start + BATCH])

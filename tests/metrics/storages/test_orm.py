@@ -144,6 +144,8 @@ def test_sums_are_made_by_series(storage: Storage) -> None:
     )
     assert sorted(storage.sums([Span(10, 0, 20)], "k")) == [("a", 5, 15.5, 0.5, 9.0), ("b", 1, 7.0, 7.0, 7.0)]
     assert storage.sums([], "k") == []
+    assert storage.sums([Span(10, 0, 20)], "k", ["b", "c"]) == [("b", 1, 7.0, 7.0, 7.0)]
+    assert storage.sums([Span(10, 0, 20)], "k", []) == []
     assert all(type(n) is int for _, n, *_ in storage.sums([Span(10, 0, 20)], "k"))
 
 

@@ -39,8 +39,12 @@ def with_the_lead(command: BaseCommand) -> None:
     waited = False
     while not leader.candidate.renew():
         if time.monotonic() > give_up:
-            raise CommandError("A running server leads and does this by itself every few seconds; there is nothing to do here.")
+            raise CommandError(
+                "A running server leads and does this by itself every few seconds; there is nothing to do here."
+            )
         if not waited:
-            command.stderr.write(f"Another process holds the lead; waiting up to {leader.TTL_S:.0f} s to see whether it lives.")
+            command.stderr.write(
+                f"Another process holds the lead; waiting up to {leader.TTL_S:.0f} s to see whether it lives."
+            )
             waited = True
         time.sleep(0.5)

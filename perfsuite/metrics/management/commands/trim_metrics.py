@@ -16,10 +16,14 @@ NAMES = {10: "10 s", 60: "1 min", 600: "10 min", 3_600: "1 h", 86_400: "1 d"}
 class Command(BaseCommand):
     """Deletes rows of the metrics store that are past their retention."""
 
-    help = "Delete rows of the metrics store that are past their retention. Running servers do it by themselves."
+    help = (
+        "Delete rows of the metrics store that are past their retention. Running servers do it by themselves."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--apply", action="store_true", help="Delete; without it, say what would be deleted.")
+        parser.add_argument(
+            "--apply", action="store_true", help="Delete; without it, say what would be deleted."
+        )
 
     def handle(self, *args: Any, apply: bool, **options: Any) -> None:
         try:
@@ -31,6 +35,8 @@ class Command(BaseCommand):
         finally:
             leader.resign()
         for resolution, count in rows.items():
-            self.stdout.write(f"{NAMES[resolution]}: {count} rows {'deleted' if apply else 'past their retention'}")
+            self.stdout.write(
+                f"{NAMES[resolution]}: {count} rows {'deleted' if apply else 'past their retention'}"
+            )
         if not apply:
             self.stderr.write("Nothing was deleted; type: manage.py trim_metrics --apply")
