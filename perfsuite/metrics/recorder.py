@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from perfsuite.metrics import guard, kinds
 from perfsuite.metrics.histogram import Counter, Histogram
@@ -23,13 +24,20 @@ SeriesKey = tuple[str, tuple[str, ...]]
 # A kind, its label values, and a value or a list of several.
 Observation = tuple[str, tuple[str, ...], "float | list[float]"]
 
-# So many calls wait before they are added up, fewer if one of them brings more than so many observations.
+# So many calls wait before they are added up, fewer if they bring more than so many observations.
 MAX_WAITING = 64
-MAX_WAITING_OBSERVATIONS = 64
+MAX_WAITING_OBSERVATIONS = 500
 # So many calls may wait while one thread adds up; the next ones wait for it, so that memory stays bounded.
 MAX_BEHIND = 1_024
 # A kind whose cap is full of values that no longer come gets a fresh start after this long.
 FORGET_S = 3_600.0
+
+
+class Finished(Protocol):
+    """Something that is over, whose observations need not be worked out while its request still runs."""
+
+    def observations(self) -> tuple[Observation, ...]:
+        """Return what it comes to. Called once, perhaps in another thread; must not raise."""
 
 
 class Recorder:
@@ -44,7 +52,9 @@ class Recorder:
         # Reentrant: the garbage collector or a signal may run code that records while this thread holds it.
         self._lock = threading.RLock()
         self._adding = False
-        self._waiting: deque[tuple[Observation, ...]] = deque()
+        self._waiting: deque[tuple[Observation, ...] | Finished] = deque()
+        self._weight = 0
+        self._spent_s = 0.0
         self._series: dict[SeriesKey, Counter] = {}
         self._known: dict[str, set[tuple[str, ...]]] = {}
         self._forget_at = time.monotonic() + FORGET_S
@@ -65,14 +75,33 @@ class Recorder:
         try:
             if type(observations) is not tuple:
                 observations = tuple(observations)
-            # Appending to a deque is atomic, so no lock is taken here.
-            self._waiting.append(observations)
-            if len(self._waiting) >= MAX_WAITING or len(observations) > MAX_WAITING_OBSERVATIONS:
-                self._add_up(wait=len(self._waiting) > MAX_BEHIND)
-            if not self._started:
-                self._start()
+            self._put_aside(observations, len(observations))
         except Exception as exc:  # noqa: BLE001 - the guard's
             self._guard.failed(exc)
+
+    # Hot path: benchmarks/overhead.py
+    def observe_later(self, finished: Finished, weight: int) -> None:
+        """Add what ``finished`` comes to, asking it for that later. ``weight`` is about how many observations; never raises."""
+        try:
+            self._put_aside(finished, weight)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            self._guard.failed(exc)
+
+    def take_spent_s(self) -> float:
+        """Return the seconds that callers have spent on adding up since the last call."""
+        spent_s, self._spent_s = self._spent_s, 0.0
+        return spent_s
+
+    def _put_aside(self, entry: tuple[Observation, ...] | Finished, weight: int) -> None:
+        # Appending to a deque is atomic, so no lock is taken here. A weight that two threads add at once may be lost.
+        self._waiting.append(entry)
+        self._weight += weight
+        if len(self._waiting) >= MAX_WAITING or self._weight > MAX_WAITING_OBSERVATIONS:
+            started = time.perf_counter()
+            self._add_up(wait=len(self._waiting) > MAX_BEHIND)
+            self._spent_s += time.perf_counter() - started
+        if not self._started:
+            self._start()
 
     def take(self) -> dict[SeriesKey, Counter]:
         """Take out all that was recorded since the last call, with the failures of hooks as series of their own."""
@@ -92,10 +121,12 @@ class Recorder:
         if not self._lock.acquire(blocking=wait):
             return
         further_up, self._adding = self._adding, True
+        self._weight = 0
         try:
             while self._waiting and not further_up:
                 try:
-                    self._add(self._waiting.popleft())
+                    entry = self._waiting.popleft()
+                    self._add(entry if isinstance(entry, tuple) else entry.observations())
                 except Exception as exc:  # noqa: BLE001 - the guard's
                     self._guard.failed(exc)
         finally:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.http import HttpRequest
@@ -70,6 +71,18 @@ class Tally:
             self.folded_s += sum([statement.seconds for statement in taken])
         return taken
 
+
+@dataclass
+class Prompt:
+    """From which duration on a request is folded as soon as it is over, so that what it logs comes at once."""
+
+    from_s: float = 0.1
+
+
+prompt = Prompt()
+
+# Statements that a request which is over may hold for later; with more, it is folded at once.
+MAX_HELD_LATER = 32
 
 Fold = Callable[[Tally, str], None]
 

@@ -19,7 +19,7 @@ from django.db.backends.signals import connection_created
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.metrics.request import MAX_HELD, Statement, Tally, current, on_fold
+from perfsuite.metrics.request import MAX_HELD, Statement, Tally, current, on_fold, prompt
 from perfsuite.queries import kinds
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import MAX_SQL_CHARS, Shape, shape
@@ -173,4 +173,6 @@ def _on_connection(sender: object, connection: Any, **kwargs: object) -> None:
 
 def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
     if setting == "PERFSUITE":
+        # No statement of a shorter request can be slow.
+        prompt.from_s = QuerySettings.get().slow_query_ms / 1e3
         install() if MetricsSettings.get().enabled else uninstall()

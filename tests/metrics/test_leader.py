@@ -143,6 +143,17 @@ def test_of_two_that_find_the_lease_stale_one_gets_it(clock: Clock) -> None:
     assert not c.renew()
 
 
+def test_a_holder_that_finds_another_in_its_place_stops_at_once(clock: Clock) -> None:
+    a, b = Candidate(), Candidate()
+    assert a.renew()
+    get_storage().move_lease(
+        LEASE, (a.owner, a.beat), (b.owner, 1)
+    )  # as in a store that was restored or made anew
+    assert a.leads()
+    assert not a.renew()
+    assert not a.leads()
+
+
 def test_a_renewal_whose_outcome_is_unknown_leads_to_no_second_leader(clock: Clock) -> None:
     a, b = Candidate(), Candidate()
     assert a.renew()

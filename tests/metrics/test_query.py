@@ -203,6 +203,52 @@ def test_a_chart_is_never_read_from_rows_longer_than_its_step(world: World) -> N
         assert point.count == exactly(world.measured, TIMING.name, begin, begin + 300).count
 
 
+@pytest.fixture
+def dense(world: World) -> World:
+    """Three hours with a value every 20 seconds, compacted and trimmed as by a running leader."""
+    world.clock.epoch -= world.now % DAY - 7
+    for n in range(540):
+        world.write(SERIES[n % 2], [float(n % 50)])
+        world.clock.move(20)
+    world.compact()
+    world.trim()
+    return world
+
+
+def test_a_dense_history_is_read_exactly_from_edges_that_no_coarse_row_has(dense: World) -> None:
+    now = floor(dense.now, 60)
+    for begin, end in [(170, 110), (121, 61), (120, 60), (179, 1), (65, 22), (61, 60), (21, 1), (90, 0)]:
+        window = Window(now - begin * 60, now - end * 60)
+        assert_same(
+            totals(TIMING.name, window), exactly(dense.measured, TIMING.name, window.start, window.end)
+        )
+    # The last 18 minutes are still there by 10 seconds.
+    for begin, end in [(1_000, 10), (610, 50), (130, 10), (70, 60)]:
+        window = Window(now - begin, now - end)
+        assert_same(
+            totals(TIMING.name, window), exactly(dense.measured, TIMING.name, window.start, window.end)
+        )
+
+
+@pytest.mark.parametrize("step", [10, 30, 60, 90, 300, 600])
+@pytest.mark.parametrize("offset", [0, 10, 30])
+def test_each_point_of_a_dense_chart_holds_its_own_values_wherever_the_chart_begins(
+    dense: World, step: int, offset: int
+) -> None:
+    start = floor(dense.now - 1_100, 60) + 60 + offset
+    window = Window(start, start + 900)
+    for n, point in enumerate(series(TIMING.name, window, step)):
+        begin = start + n * step
+        assert_same(point, exactly(dense.measured, TIMING.name, begin, min(begin + step, window.end)))
+
+
+def test_a_fine_chart_of_old_values_shows_the_rows_that_are_left(dense: World) -> None:
+    start = floor(dense.now, 3_600) - 3_600
+    points = series(TIMING.name, Window(start, start + 600), 10)
+    assert [n for n, point in enumerate(points) if point.count] == [0, 6, 12, 18, 24, 30, 36, 42, 48, 54]
+    assert sum(point.count for point in points) == 30
+
+
 def test_where_finer_rows_have_gone_the_longer_row_stands_at_its_start(world: World) -> None:
     world.clock.epoch -= world.now % DAY
     start = world.now

@@ -311,6 +311,7 @@ def test_a_server_whose_send_fails_in_the_middle_of_an_async_stream_leaves_one_r
 
 
 @pytest.mark.skipif(django.VERSION < (4, 2), reason="async streaming came with Django 4.2")
+@pytest.mark.django_db
 def test_an_async_stream_under_wsgi_is_recorded_once(recorded: Recorded) -> None:
     async def chunks() -> Any:
         yield b"one"
