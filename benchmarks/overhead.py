@@ -1,9 +1,10 @@
 """What measuring costs a request: perfsuite against the same site bare, and against the tools a user could take instead.
 
-Each variant is a process of its own, started anew five times, that drives Django's WSGI handler directly, with startproject's middleware and views
-that run 0 and 20 queries on SQLite in memory, the cheapest queries there are. One process is active at a time, in an order
-that is random anew in each round. A ratio is the median over all rounds of (median of the batch / median of the bare batch
-in the same round). ``bare again`` is the control: how far it is from 1.00 is the noise of the machine.
+Each variant is a process of its own, started anew five times, that drives Django's WSGI handler directly, with
+startproject's middleware and views that run 0 and 20 queries on SQLite in memory, the cheapest queries there are. One
+process is active at a time, in an order that is random anew in each round. A ratio is the median over all rounds of (median
+of the batch / median of the bare batch in the same round). ``bare again`` is the control: how far it is from 1.00 is the
+noise of the machine.
 
     python benchmarks/overhead.py [--rounds 60] [--requests 20] [--database memory|file] [--only perfsuite]
 """

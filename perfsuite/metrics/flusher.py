@@ -57,10 +57,6 @@ class Batch:
     tried: bool = False
     refused: int = 0
 
-    def count(self) -> int:
-        """Return how many values the rows stand for."""
-        return sum(row.count for row in self.rows)
-
 
 class Flusher:
     """Moves this process's numbers into the store; made once per process as ``flusher``."""

@@ -15,7 +15,7 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 # 1.9 % rather than 2 %, so that rounding in float arithmetic cannot pass the promised bound.
@@ -98,18 +98,23 @@ class Histogram(Counter):
 
     def merge(self, other: Histogram) -> None:
         """Add all that ``other`` holds."""
-        buckets = self.buckets
-        for key, count in other.buckets.items():
-            buckets[key] = buckets.get(key, 0) + count
+        self._merge_buckets(other.buckets.items())
         self._merge_numbers(other.count, other.sum, other.min, other.max)
 
     def merge_stored(self, count: int, total: float, smallest: float, largest: float, stored: bytes) -> None:
         """Add a row of the store: the four numbers and what ``to_bytes`` returned (empty for a counter)."""
         if stored:
-            buckets = self.buckets
-            for key, n in zip(*_unpack(stored), strict=True):
-                buckets[key] = buckets.get(key, 0) + n
+            self._merge_buckets(zip(*_unpack(stored), strict=True))
         self._merge_numbers(count, total, smallest, largest)
+
+    # Hot path: benchmarks/panel.py
+    def _merge_buckets(self, others: Iterable[tuple[int, int]]) -> None:
+        buckets = self.buckets
+        if not buckets:  # as for most points of a chart
+            buckets.update(others)
+            return
+        for key, count in others:
+            buckets[key] = buckets.get(key, 0) + count
 
     def _merge_numbers(self, count: int, total: float, smallest: float, largest: float) -> None:
         if not count:

@@ -30,13 +30,11 @@ ASYNC_QUERIES = "/async/queries/<int:n>/"
 def charged_to_each(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Have the statements charged to each request kept under its path, which the recorder itself never sees."""
     charged: dict[str, float] = {}
-    observe_many = recorder.observe_many
+    observe_later = recorder.observe_later
 
-    def kept(observations: Any) -> None:
-        for kind, _, value in observations:
-            if kind == kinds.QUERIES:
-                charged[paths.get()] = value
-        observe_many(observations)
+    def kept(finished: Any, weight: int) -> None:
+        charged[paths.get()] = finished.tally.statements()[0]
+        observe_later(finished, weight)
 
     paths: ContextVar[str] = ContextVar("paths")
     call = RequestMetricsMiddleware.__call__
@@ -46,7 +44,7 @@ def charged_to_each(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return call(self, request)
 
     monkeypatch.setattr(RequestMetricsMiddleware, "__call__", called)
-    monkeypatch.setattr(recorder, "observe_many", kept)
+    monkeypatch.setattr(recorder, "observe_later", kept)
     return charged
 
 

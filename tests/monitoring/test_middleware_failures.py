@@ -57,7 +57,9 @@ HOOKS = {
     "record": (in_module(middleware, "record"), "requests"),
     "route": (in_module(tally_of_request.Tally, "route"), "requests"),
     "statements": (in_module(tally_of_request.Tally, "statements"), "requests"),
-    "observe_many": (in_module(recorder, "observe_many"), "requests"),
+    "observe_later": (in_module(recorder, "observe_later"), "requests"),
+    "observations": (in_module(middleware, "_method"), "requests"),
+    "observe_many": (in_module(recorder, "observe_many"), "queries.sql"),
     "fold": (broken_fold, "requests"),
     "take_held": (in_module(tally_of_request.Tally, "take_held"), "queries.sql"),
     "held.append": (broken_append, "queries.sql"),
@@ -72,6 +74,7 @@ def responses(path: str, times: int) -> None:
         response = async_to_sync(async_client.get)(path) if number % 2 else client.get(path)
         assert response.status_code == 200
         assert response.content == b"2 queries"
+        recorder._add_up(wait=True)  # what is worked out for many requests in one go, for this one
 
 
 @pytest.mark.parametrize("name", HOOKS)
