@@ -30,6 +30,8 @@ BAR_MS = {"24h": 100.0}
 # Resolution -> how much of it is there, and how many values a row stands for.
 KEPT_S = {10: 1_200, 60: 6 * 3_600, 600: 2 * DAY_S, 3_600: 14 * DAY_S, DAY_S: 14 * DAY_S}
 VALUES_PER_ROW = {10: 2, 60: 40, 600: 400, 3_600: 2_400, DAY_S: 20_000}
+# Which share of its kind's values a series has; the others have all of them.
+RARE = {"3xx": 0.1, "4xx": 0.05, "5xx": 0.01, "INSERT": 0.1, "UPDATE": 0.1, "DELETE": 0.02}
 # Which share of the series has a row in a stretch of that length (and of one writer, at 10 seconds).
 ACTIVE = {10: 0.5, 60: 0.9, 600: 1.0, 3_600: 1.0, DAY_S: 1.0}
 
@@ -162,15 +164,13 @@ def all_rows(
     for resolution, kept_s in KEPT_S.items():
         end = now - now % 10 if resolution == 10 else marks[resolution]
         start = now - kept_s
-        shapes = {
-            typical: histograms(rng, resolution, typical) for typical in {scale for _, scale in described}
-        }
+        shapes = {row.id: histograms(rng, resolution, typical, share_of(row)) for row, typical in described}
         for at in range(start - start % resolution, end, resolution):
-            for row, typical in described:
+            for row, _ in described:
                 for _ in range(WRITERS if resolution == 10 else 1):
                     if rng.random() > ACTIVE[resolution]:
                         continue
-                    value, stored = rng.choice(shapes[typical])
+                    value, stored = rng.choice(shapes[row.id])
                     declared = kinds.lookup(row.kind)
                     kept = stored if declared is not None and declared.percentiles else b""
                     numbers = (value.count, value.sum, value.min, value.max, kept)
@@ -184,14 +184,19 @@ def all_rows(
                     )
 
 
-def histograms(rng: random.Random, resolution: int, typical: float) -> list[tuple[Any, bytes]]:
+def share_of(row: Any) -> float:
+    """Return which share of its kind's values a series has."""
+    return next((share for label, share in RARE.items() if f'"{label}"' in row.labels), 1.0)
+
+
+def histograms(rng: random.Random, resolution: int, typical: float, share: float) -> list[tuple[Any, bytes]]:
     """Return a few histograms of the size that rows of a resolution have."""
     from perfsuite.metrics.histogram import Histogram
 
     made = []
-    for _ in range(4):
+    for _ in range(2):
         histogram = Histogram()
-        for _ in range(min(VALUES_PER_ROW[resolution], 2_400)):
+        for _ in range(max(1, round(share * min(VALUES_PER_ROW[resolution], 1_200)))):
             histogram.add(typical * rng.lognormvariate(0, 0.7))
         made.append((histogram, histogram.to_bytes()))
     return made
