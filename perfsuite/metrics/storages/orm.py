@@ -78,7 +78,8 @@ class ORMStorage:
             if series is not None:
                 chosen = chosen.filter(series__in=series)
             columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
-            return [Cell(*row[:7], bytes(row[7])) for row in columns]
+            # SQLite gives bytes, PostgreSQL a memoryview of them.
+            return [Cell._make(row if type(row[7]) is bytes else (*row[:7], bytes(row[7]))) for row in columns]
 
     def sums(
         self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None
@@ -185,7 +186,7 @@ def _within(spans: Sequence[Span], kind: str | None) -> Q:
     of_kind = Q() if kind is None else Q(kind=kind)
     chosen = Q()
     for span in spans:
-        chosen |= of_kind & Q(resolution=span.resolution, start__gte=span.start, start__lt=span.end)
+        chosen |= of_kind & Q(resolution=span.resolution, start__range=(span.start, span.end - 1))
     return chosen
 
 

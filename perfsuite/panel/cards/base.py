@@ -156,7 +156,7 @@ def tiles(
     card: Card, figures: Sequence[Tile], *, hint: str = "", size: Literal["large", "small"] = "large"
 ) -> CardData:
     """Make a row of key figures."""
-    shown = [{**asdict(tile), "spark": list(tile.spark), "status": tile.status} for tile in figures]
+    shown = [{**vars(tile), "spark": list(tile.spark), "status": tile.status} for tile in figures]
     return {"id": card.id, "type": "tiles", "title": card.title, "hint": hint, "size": size, "tiles": shown}
 
 
