@@ -79,7 +79,9 @@ class ORMStorage:
                 chosen = chosen.filter(series__in=series)
             columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
             # SQLite gives bytes, PostgreSQL a memoryview of them.
-            return [Cell._make(row if type(row[7]) is bytes else (*row[:7], bytes(row[7]))) for row in columns]
+            return [
+                Cell._make(row if type(row[7]) is bytes else (*row[:7], bytes(row[7]))) for row in columns
+            ]
 
     def sums(
         self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None
