@@ -7,7 +7,20 @@ writing it twice is refused rather than counted twice.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+
+from perfsuite.metrics.storages.alias import store_alias
+
+
+class StoreManager(models.Manager[Any]):
+    """Finds the rows on the store's alias, unless another is named with ``using``."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return all rows, on that alias."""
+        rows = super().get_queryset()
+        return rows if self._db else rows.using(store_alias())
 
 
 class Series(models.Model):
@@ -19,6 +32,8 @@ class Series(models.Model):
     seen = models.BigIntegerField(
         help_text="Day on which a process last announced it, in seconds since the epoch."
     )
+
+    objects = StoreManager()
 
     class Meta:
         default_permissions = ()
@@ -44,6 +59,8 @@ class Bucket(models.Model):
     max = models.FloatField()
     histogram = models.BinaryField()
 
+    objects = StoreManager()
+
     class Meta:
         default_permissions = ()
         indexes = [
@@ -63,6 +80,8 @@ class Mark(models.Model):
     name = models.CharField(primary_key=True, max_length=100)
     value = models.BigIntegerField()
 
+    objects = StoreManager()
+
     class Meta:
         default_permissions = ()
 
@@ -76,6 +95,8 @@ class Lease(models.Model):
     name = models.CharField(primary_key=True, max_length=50)
     owner = models.CharField(max_length=64)
     beat = models.BigIntegerField()
+
+    objects = StoreManager()
 
     class Meta:
         default_permissions = ()
@@ -92,6 +113,8 @@ class Exemplar(models.Model):
     at = models.BigIntegerField(help_text="Seconds since the epoch.")
     value = models.FloatField()
     data = models.TextField(help_text="JSON object; its keys are the recording app's.")
+
+    objects = StoreManager()
 
     class Meta:
         default_permissions = ()
@@ -116,6 +139,8 @@ class Finding(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     first_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
     last_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
+
+    objects = StoreManager()
 
     class Meta:
         default_permissions = ()

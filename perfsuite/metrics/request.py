@@ -7,28 +7,22 @@ It lives in a ContextVar, so it is right under threads and under asyncio: asgire
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from django.http import HttpRequest
 
 NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
+# One statement of a database: its text with placeholders, the alias, the seconds it took, and whether it failed. A plain tuple,
+# since a request makes many.
+Statement = tuple[str, str, float, bool]
+
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
-
-
-class Statement(NamedTuple):
-    """One statement of a database: its text with placeholders, the alias, how long it took, and whether it failed."""
-
-    sql: str
-    alias: str
-    seconds: float
-    failed: bool
 
 
 class Tally:
@@ -56,7 +50,7 @@ class Tally:
         if not self.held:
             return self.folded_count, self.folded_s
         held = self.held.copy()  # another thread may append meanwhile
-        return self.folded_count + len(held), self.folded_s + sum([statement.seconds for statement in held])
+        return self.folded_count + len(held), self.folded_s + _seconds(held)
 
     # Hot path: benchmarks/overhead.py
     def take_held(self) -> list[Statement]:
@@ -68,8 +62,12 @@ class Tally:
                 taken.append(take())
         except IndexError:
             self.folded_count += len(taken)
-            self.folded_s += sum([statement.seconds for statement in taken])
+            self.folded_s += _seconds(taken)
         return taken
+
+
+def _seconds(statements: Iterable[Statement]) -> float:
+    return sum([seconds for _, _, seconds, _ in statements])
 
 
 @dataclass

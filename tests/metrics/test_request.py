@@ -25,7 +25,7 @@ from perfsuite.metrics.request import (
 
 
 def statement(seconds: float = 0.5) -> Statement:
-    return Statement("SELECT 1", "default", seconds, failed=False)
+    return ("SELECT 1", "default", seconds, False)
 
 
 def tally_of(route: str | None) -> Tally:

@@ -53,8 +53,10 @@ def test_on_a_sqlite_host_the_two_are_kept_apart() -> None:
     assert routes.allow_migrate("perfsuite", "perfsuite_panel") is False
     assert routes.allow_migrate("default", "auth") is None
     assert routes.allow_migrate("other", "auth") is None
-    assert routes.db_for_read(Bucket) == routes.db_for_write(Bucket) == "perfsuite"
-    assert routes.db_for_read(User) is routes.db_for_write(User) is None
+    assert Bucket.objects.all().db == "perfsuite"
+    assert Bucket.objects.using("other").db == Bucket.objects.db_manager("other").all().db == "other"
+    assert not routes.db_for_read(User)
+    assert not routes.db_for_write(User, instance=User())
 
 
 def test_on_another_host_the_tables_are_made_beside_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +65,7 @@ def test_on_another_host_the_tables_are_made_beside_its_own(monkeypatch: pytest.
     assert routes.allow_migrate("default", APP_LABEL) is True
     assert routes.allow_migrate("other", APP_LABEL) is False
     assert routes.allow_migrate("default", "auth") is None
-    assert routes.db_for_read(Bucket) == "default"
+    assert Bucket.objects.all().db == "default"
 
 
 def test_an_alias_that_the_host_names_is_shared_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +97,6 @@ def test_the_router_is_there_once_and_before_the_host_s() -> None:
 def test_a_test_of_the_host_s_that_changes_its_routers_keeps_ours_in_front() -> None:
     with override_settings(DATABASE_ROUTERS=[f"{__name__}.HostRouter"]):
         assert [type(each) for each in router.routers] == [MetricsRouter, HostRouter]
-        assert router.db_for_write(Bucket) != "replica"
+        assert Bucket.objects.all().db != "replica"
         assert router.db_for_write(Book) == "replica"
     assert [type(each) for each in router.routers] == [MetricsRouter]

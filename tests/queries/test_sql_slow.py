@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from perfsuite import conf
-from perfsuite.metrics.request import Statement, Tally
+from perfsuite.metrics.request import Tally
 from perfsuite.queries import kinds, sql
 from tests.queries.test_sql import in_a_request
 from tests.recorded import Recorded
@@ -37,7 +37,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def fold(text: str, seconds: float) -> None:
     tally = Tally()
-    tally.held.append(Statement(text, "default", seconds, False))
+    tally.held.append((text, "default", seconds, False))
     sql.fold_statements(tally, "/pages/<slug>/")
 
 
