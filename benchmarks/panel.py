@@ -2,9 +2,9 @@
 
 The store is a SQLite file as compaction and retention leave it: 10-second rows of four writers, then 1-minute, 10-minute,
 1-hour and 1-day rows, each for as long as it is kept. Every route has a latency series and four counters, every fingerprint
-a series.
+a series; 100 of each are 200 series with percentiles and 400 without.
 
-    python benchmarks/panel.py [--routes 200] [--fingerprints 200] [--repeats 15] [--profile 24h]
+    python benchmarks/panel.py [--routes 100] [--fingerprints 100] [--repeats 15] [--profile 24h]
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ ACTIVE = {10: 0.5, 60: 0.9, 600: 1.0, 3_600: 1.0, DAY_S: 1.0}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--routes", type=int, default=200)
-    parser.add_argument("--fingerprints", type=int, default=200)
+    parser.add_argument("--routes", type=int, default=100)
+    parser.add_argument("--fingerprints", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--profile", metavar="RANGE", help="profile this range instead of measuring all")
     options = parser.parse_args()

@@ -15,8 +15,8 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, compress, pairwise
 
 # 1.9 % rather than 2 %, so that rounding in float arithmetic cannot pass the promised bound.
 RELATIVE_ERROR = 0.019
@@ -28,7 +28,14 @@ _MIDDLE = 2 / (1 + GAMMA)
 VERSION = 1
 _ZERO = -1
 _WIDTHS = "BHIQ"
+_NO_GAPS = 15
 _HEAD = struct.Struct("<BBHH")
+_LANE_BITS = 64
+# So few buckets are added up faster one by one.
+_DENSE_FROM = 16
+
+# Count, sum, min and max of a row of the store, and its buckets as ``to_bytes`` wrote them.
+Row = tuple[int, float, float, float, bytes]
 
 _INF = math.inf
 _log = math.log
@@ -104,8 +111,28 @@ class Histogram(Counter):
     def merge_stored(self, count: int, total: float, smallest: float, largest: float, stored: bytes) -> None:
         """Add a row of the store: the four numbers and what ``to_bytes`` returned (empty for a counter)."""
         if stored:
-            self._merge_buckets(zip(*_unpack(stored), strict=True))
+            first, gaps, counts = _unpack(stored)
+            self._merge_buckets(_pairs(first, gaps, counts))
         self._merge_numbers(count, total, smallest, largest)
+
+    # Hot path: benchmarks/panel.py
+    def merge_rows(self, rows: Iterable[Row]) -> None:
+        """Add many rows of the store, in less than half the time that one by one would take.
+
+        The counts of a row without gaps are read as one large integer of 64 bits a bucket, so that adding up buckets is adding
+        two integers.
+        """
+        lanes = 0
+        for count, total, smallest, largest, stored in rows:
+            if stored:
+                first, gaps, counts = _unpack(stored)
+                if gaps is None:
+                    lanes += _lanes(counts) << _LANE_BITS * (first - _ZERO)
+                else:
+                    self._merge_buckets(_pairs(first, gaps, counts))
+            self._merge_numbers(count, total, smallest, largest)
+        if lanes:
+            self._merge_buckets(_pairs(_ZERO, None, _counts(lanes)))
 
     # Hot path: benchmarks/panel.py
     def _merge_buckets(self, others: Iterable[tuple[int, int]]) -> None:
@@ -144,13 +171,22 @@ class Histogram(Counter):
         return min(max(_MIDDLE * GAMMA * GAMMA ** (key - 1), self.min), self.max)
 
     def to_bytes(self) -> bytes:
-        """Serialise the buckets: a version byte, then the keys' gaps and the counts in the narrowest widths that fit."""
+        """Serialise the buckets: a version byte, then the counts of all keys from the first to the last or, where they are few
+        or far apart, the keys' gaps and the counts; each in the narrowest width that fits."""
         if not self.buckets:
             return b""
         keys = sorted(self.buckets)
-        gaps = [later - earlier for earlier, later in pairwise(keys)]
         counts = [self.buckets[key] for key in keys]
+        gaps = [later - earlier for earlier, later in pairwise(keys)]
+        span = keys[-1] - keys[0] + 1
         gap_width, count_width = _width(max(gaps, default=0)), _width(max(counts))
+        gapped_size = (len(gaps) << gap_width) + (len(counts) << count_width)
+        if len(keys) >= _DENSE_FROM and 2 * (span << count_width) <= 3 * gapped_size:
+            head = _HEAD.pack(VERSION, _NO_GAPS << 4 | count_width, span, keys[0] - _ZERO)
+            held = self.buckets.get
+            return head + struct.pack(
+                f"<{span}{_WIDTHS[count_width]}", *(held(key, 0) for key in range(keys[0], keys[-1] + 1))
+            )
         head = _HEAD.pack(VERSION, gap_width << 4 | count_width, len(keys), keys[0] - _ZERO)
         return head + struct.pack(
             f"<{len(gaps)}{_WIDTHS[gap_width]}{len(counts)}{_WIDTHS[count_width]}", *gaps, *counts
@@ -167,18 +203,40 @@ class Histogram(Counter):
 
 
 # Hot path: benchmarks/panel.py
-def _unpack(stored: bytes) -> tuple[Iterator[int], Sequence[int]]:
+def _unpack(stored: bytes) -> tuple[int, Sequence[int] | None, Sequence[int]]:
+    """Return the first key, the gaps between the keys (None: each is the next one) and the counts."""
     version, widths, n, first = _HEAD.unpack_from(stored)
     if version != VERSION:
         raise ValueError(
             f"Histogram of version {version!r}, written by a newer perfsuite; upgrade this one to read it."
         )
-    counts_at = _HEAD.size + ((n - 1) << (widths >> 4))
-    end = counts_at + (n << (widths & 15))
+    gap_width, count_width = widths >> 4, widths & 15
+    counts_at = _HEAD.size + (0 if gap_width == _NO_GAPS else (n - 1) << gap_width)
+    end = counts_at + (n << count_width)
     if len(stored) < end:
         raise struct.error(f"a histogram of {end} bytes was cut off after {len(stored)}")
-    gaps = _numbers(stored[_HEAD.size : counts_at], widths >> 4)
-    return accumulate(gaps, initial=first + _ZERO), _numbers(stored[counts_at:end], widths & 15)
+    gaps = None if gap_width == _NO_GAPS else _numbers(stored[_HEAD.size : counts_at], gap_width)
+    return first + _ZERO, gaps, _numbers(stored[counts_at:end], count_width)
+
+
+def _pairs(first: int, gaps: Sequence[int] | None, counts: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Return keys with their counts, without those that are zero."""
+    if gaps is None:
+        return compress(zip(range(first, first + len(counts)), counts, strict=True), counts)
+    return zip(accumulate(gaps, initial=first), counts, strict=True)
+
+
+def _lanes(counts: Sequence[int]) -> int:
+    """Return counts as one integer, 64 bits for each, the first one lowest."""
+    wide = array("Q", list(counts))  # bytes would be taken for the numbers themselves
+    if sys.byteorder == "big":
+        wide.byteswap()
+    return int.from_bytes(wide.tobytes(), "little")
+
+
+def _counts(lanes: int) -> Sequence[int]:
+    length = -(-lanes.bit_length() // _LANE_BITS)
+    return _numbers(lanes.to_bytes(length * _LANE_BITS // 8, "little"), _width(1 << 32))
 
 
 def _numbers(packed: bytes, width: int) -> Sequence[int]:

@@ -72,10 +72,7 @@ class Row:
 def totals(kind: str, window: Window, where: Mapping[str, str] | None = None) -> Histogram:
     """Return all values of a kind in the window, merged; only those of series with the labels in ``where`` if given."""
     storage = reading()
-    merged = Histogram()
-    for cell in _matching(storage, storage.cells(_tiles(storage, window), kind), where):
-        _merge(merged, cell)
-    return merged
+    return _merged(_matching(storage, storage.cells(_tiles(storage, window), kind), where))
 
 
 def totals_by(kind: str, window: Window, by: str) -> dict[str, Histogram]:
@@ -108,10 +105,7 @@ def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None
     Where rows that fit into the steps have expired, the values of a longer row stand at its start.
     """
     storage = reading()
-    points = [Histogram() for _ in range(-(-window.seconds // step))]
-    for cell in _matching(storage, _steps(storage, kind, window, step), where):
-        _merge(_at(points, cell, window, step), cell)
-    return points
+    return _points(_matching(storage, _steps(storage, kind, window, step), where), window, step)
 
 
 def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[Histogram]]:
@@ -119,13 +113,11 @@ def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[H
     storage = reading()
     cells = list(_steps(storage, kind, window, step))
     labels = _labels(storage, kind, [cell.series for cell in cells], (by,))
-    lines: dict[str, list[Histogram]] = {}
+    lines: dict[str, list[Cell]] = {}
     for cell in cells:
         (value,) = labels[cell.series]
-        if value not in lines:
-            lines[value] = [Histogram() for _ in range(-(-window.seconds // step))]
-        _merge(_at(lines[value], cell, window, step), cell)
-    return dict(sorted(lines.items()))
+        lines.setdefault(value, []).append(cell)
+    return {value: _points(of_value, window, step) for value, of_value in sorted(lines.items())}
 
 
 def _steps(storage: Reading, kind: str, window: Window, step: int) -> Iterable[Cell]:
@@ -136,8 +128,11 @@ def _steps(storage: Reading, kind: str, window: Window, step: int) -> Iterable[C
     return storage.cells(_tiles(storage, window, coarsest), kind)
 
 
-def _at(points: list[Histogram], cell: Cell, window: Window, step: int) -> Histogram:
-    return points[min(max(0, (cell.start - window.start) // step), len(points) - 1)]
+def _points(cells: Iterable[Cell], window: Window, step: int) -> list[Histogram]:
+    points: list[list[Cell]] = [[] for _ in range(-(-window.seconds // step))]
+    for cell in cells:
+        points[min(max(0, (cell.start - window.start) // step), len(points) - 1)].append(cell)
+    return [_merged(at_point) for at_point in points]
 
 
 def top(
@@ -201,10 +196,11 @@ def _read_histograms(storage: Reading, spans: Sequence[Span], kind: str, groups:
     if declared is not None and not declared.percentiles:
         return
     of = {series_id: values for values, (_, ids) in groups.items() for series_id in ids}
-    for values in groups:
-        groups[values] = (Histogram(), groups[values][1])
+    cells: dict[tuple[str, ...], list[Cell]] = {values: [] for values in groups}
     for cell in storage.cells(spans, kind, list(of)) if of else ():
-        _merge(groups[of[cell.series]][0], cell)
+        cells[of[cell.series]].append(cell)
+    for values, of_group in cells.items():
+        groups[values] = (_merged(of_group), groups[values][1])
 
 
 def _tiles(storage: Reading, window: Window, coarsest: int = RESOLUTIONS[-1]) -> list[Span]:
@@ -273,16 +269,18 @@ def _matching(storage: Reading, cells: Iterable[Cell], where: Mapping[str, str] 
 
 
 def _grouped(storage: Reading, cells: Iterable[Cell], by: Sequence[str]) -> dict[tuple[str, ...], Histogram]:
-    groups: dict[tuple[str, ...], Histogram] = {}
+    groups: dict[tuple[str, ...], list[Cell]] = {}
     cells = list(cells)
     labels = _labels(storage, cells[0].kind if cells else "", [cell.series for cell in cells], by)
     for cell in cells:
-        _merge(groups.setdefault(labels[cell.series], Histogram()), cell)
-    return groups
+        groups.setdefault(labels[cell.series], []).append(cell)
+    return {values: _merged(of_group) for values, of_group in groups.items()}
 
 
-def _merge(merged: Histogram, cell: Cell) -> None:
-    merged.merge_stored(cell.count, cell.sum, cell.min, cell.max, cell.histogram)
+def _merged(cells: Iterable[Cell]) -> Histogram:
+    merged = Histogram()
+    merged.merge_rows((cell.count, cell.sum, cell.min, cell.max, cell.histogram) for cell in cells)
+    return merged
 
 
 _described: dict[str, tuple[str, ...]] = {}

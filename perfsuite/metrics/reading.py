@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from perfsuite.metrics import kinds
 from perfsuite.metrics.storages import Cell, SeriesRow, Span, get_storage
 
 Sums = list[tuple[str, int, float, float, float]]
@@ -25,6 +26,7 @@ class Reading:
         self._keeps = keeps
         self._marks: dict[tuple[str, ...], dict[str, int]] = {}
         self._sums: dict[tuple[tuple[Span, ...], str], Sums] = {}
+        self._own: dict[tuple[Span, ...], list[Cell]] = {}
 
     def marks(self, names: Sequence[str]) -> dict[str, int]:
         """Return the marks that are set."""
@@ -49,8 +51,13 @@ class Reading:
         return found
 
     def cells(self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None) -> Iterable[Cell]:
-        """Return the rows of the spans; never kept, since they are the bulk of what is read."""
-        return get_storage().cells(spans, kind, series)
+        """Return the rows of the spans; not kept, since they are the bulk of what is read, but for perfsuite's own."""
+        if not self._keeps or kind not in kinds.OWN or series is not None:
+            return get_storage().cells(spans, (kind,), series)
+        key = tuple(spans)
+        if key not in self._own:
+            self._own[key] = list(get_storage().cells(spans, kinds.OWN))
+        return [cell for cell in self._own[key] if cell.kind == kind]
 
     def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
         """Return the description of each series that is known."""

@@ -149,16 +149,16 @@ def _add_health(view: CardContext, notices: _Notices) -> None:
             "or set PERFSUITE['METRICS']['ENABLED'] to True, and restart.",
         )
     try:
-        failures = view.read.top("self.failures", view.window, ("hook",), "sum", 10)
+        failures = view.read.totals_by("self.failures", view.window, "hook")
         empty = not any(point.count for series in view.requests_by_status.values() for point in series)
     except StoreUnavailable as exc:
         notices.add("error", str(exc))
         return
-    for row in failures:
-        times = f"{row.value.sum:.0f} time{'' if row.value.sum == 1 else 's'}"
+    for hook, counter in sorted(failures.items()):
+        times = f"{counter.sum:.0f} time{'' if counter.sum == 1 else 's'}"
         notices.add(
             "warning",
-            f"The hook {row.labels['hook']} failed {times} in this range, so that some numbers are missing; see the log.",
+            f"The hook {hook} failed {times} in this range, so that some numbers are missing; see the log.",
         )
     if empty and MetricsSettings.get().enabled:
         notices.add(

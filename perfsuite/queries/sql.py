@@ -55,10 +55,7 @@ def note_statement(
     finally:
         try:
             seconds = perf_counter() - started
-            if type(sql) is str and len(sql) <= MAX_CACHED_CHARS:
-                text = _texts.get(sql) or _remember(sql)
-            else:
-                text = _text(sql, context["connection"])
+            text = (_texts.get(sql) if type(sql) is str else None) or _first(sql, context)
             held = tally.held
             held.append((text, context["connection"].alias, seconds, failed))
             if len(held) >= MAX_HELD:
@@ -94,11 +91,14 @@ def fold_statements(tally: Tally, route: str) -> None:
         _guard.failed(exc)
 
 
-def _remember(sql: str) -> str:
-    if len(_texts) >= MAX_CACHED:
-        _texts.clear()
-    _texts[sql] = sql
-    return sql
+def _first(sql: Any, context: dict[str, Any]) -> str:
+    """Return a statement that did not come before as text, and remember it unless it is long."""
+    text = _text(sql, context["connection"])
+    if type(sql) is str and len(sql) <= MAX_CACHED_CHARS:
+        if len(_texts) >= MAX_CACHED:
+            _texts.clear()
+        _texts[sql] = text
+    return text
 
 
 def _text(sql: Any, connection: Any) -> str:

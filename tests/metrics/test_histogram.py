@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from perfsuite.metrics.histogram import GAMMA, VERSION, Counter, Histogram
+from perfsuite.metrics.histogram import GAMMA, VERSION, Counter, Histogram, Row
 
 PROMISED = 0.02
 LARGEST = sys.float_info.max
@@ -244,6 +244,33 @@ def test_the_size_is_bounded_whatever_is_recorded() -> None:
 def test_a_typical_one_takes_few_bytes() -> None:
     histogram = of([10_000 * (1 + (n % 100) / 25) for n in range(1_000)])
     assert len(histogram.to_bytes()) < 120
+
+
+def row_of(histogram: Histogram) -> Row:
+    return histogram.count, histogram.sum, histogram.min, histogram.max, histogram.to_bytes()
+
+
+@given(st.lists(lists, max_size=8), lists)
+def test_many_rows_at_once_come_to_the_same_as_one_by_one(rows: list[list[float]], held: list[float]) -> None:
+    at_once, one_by_one = of(held), of(held)
+    at_once.merge_rows(row_of(of(values)) for values in rows)
+    for values in rows:
+        one_by_one.merge_stored(*row_of(of(values)))
+    assert everything(at_once) == everything(one_by_one)
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**40])
+def test_rows_without_gaps_are_added_up_whatever_their_widths(count: int) -> None:
+    full = of([float(value) for value in range(300)])
+    full.buckets = {key: count - key % 2 for key in full.buckets}
+    full.buckets = {key: value for key, value in full.buckets.items() if value}
+    merged = of([3.0])
+    merged.merge_rows([row_of(full)] * 3)
+    expected = of([3.0])
+    for _ in range(3):
+        expected.merge(full)
+    assert everything(merged) == everything(expected)
+    assert 0 not in merged.buckets.values()
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1, 255])

@@ -75,9 +75,9 @@ class Storage(Protocol):
         """Return the description of each series that is known."""
 
     def cells(
-        self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None
+        self, spans: Sequence[Span], kinds: Sequence[str] | None = None, series: Sequence[str] | None = None
     ) -> Iterable[Cell]:
-        """Yield the rows of the spans, of one kind and of some series if given."""
+        """Yield the rows of the spans, of some kinds and of some series if given."""
 
     def sums(
         self, spans: Sequence[Span], kind: str, series: Sequence[str] | None = None

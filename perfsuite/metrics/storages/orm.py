@@ -69,12 +69,12 @@ class ORMStorage:
         return found
 
     def cells(
-        self, spans: Sequence[Span], kind: str | None = None, series: Sequence[str] | None = None
+        self, spans: Sequence[Span], kinds: Sequence[str] | None = None, series: Sequence[str] | None = None
     ) -> list[Cell]:
         if not spans:
             return []
         with _store() as alias:
-            chosen = Bucket.objects.using(alias).filter(_within(spans, kind))
+            chosen = Bucket.objects.using(alias).filter(_within(spans, kinds))
             if series is not None:
                 chosen = chosen.filter(series__in=series)
             columns = chosen.values_list("start", "kind", "series", "count", "sum", "min", "max", "histogram")
@@ -89,7 +89,7 @@ class ORMStorage:
         if not spans:
             return []
         with _store() as alias:
-            chosen = Bucket.objects.using(alias).filter(_within(spans, kind))
+            chosen = Bucket.objects.using(alias).filter(_within(spans, (kind,)))
             if series is not None:
                 chosen = chosen.filter(series__in=series)
             grouped = chosen.values("series")
@@ -183,12 +183,12 @@ def explain(alias: str, exc: Exception) -> str:
     return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
 
 
-def _within(spans: Sequence[Span], kind: str | None) -> Q:
-    """Return the condition for rows of the spans. The kind is repeated in each, so that each is one range of an index."""
-    of_kind = Q() if kind is None else Q(kind=kind)
+def _within(spans: Sequence[Span], kinds: Sequence[str] | None) -> Q:
+    """Return the condition for rows of the spans. The kinds are repeated in each, so that each is a range of an index."""
+    of_kinds = Q() if kinds is None else Q(kind=kinds[0]) if len(kinds) == 1 else Q(kind__in=kinds)
     chosen = Q()
     for span in spans:
-        chosen |= of_kind & Q(resolution=span.resolution, start__range=(span.start, span.end - 1))
+        chosen |= of_kinds & Q(resolution=span.resolution, start__range=(span.start, span.end - 1))
     return chosen
 
 

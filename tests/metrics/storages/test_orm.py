@@ -126,9 +126,10 @@ def test_cells_are_those_of_the_spans_the_kind_and_the_series(storage: Storage) 
 
     assert found([]) == set()
     assert len(found([Span(10, 0, 30)])) == 12
-    assert found([Span(10, 0, 10)], "k") == {(0, "k", "a"), (0, "k", "b")}
-    assert found([Span(10, 0, 1), Span(60, 20, 21)], "k", ["a"]) == {(0, "k", "a"), (20, "k", "a")}
-    assert found([Span(10, 0, 30)], "k", []) == set()
+    assert found([Span(10, 0, 10)], ("k",)) == {(0, "k", "a"), (0, "k", "b")}
+    assert found([Span(10, 0, 1), Span(60, 20, 21)], ("k",), ["a"]) == {(0, "k", "a"), (20, "k", "a")}
+    assert found([Span(10, 0, 30)], ("k",), []) == set()
+    assert found([Span(10, 0, 10)], ("k", "l")) == {(0, k, s) for k in "kl" for s in "ab"}
     assert found([Span(600, 0, 30)]) == set()
 
 
@@ -306,7 +307,7 @@ def _store_without_tables() -> Iterator[None]:
 
 READS: list[Callable[[Storage], object]] = [
     lambda storage: storage.cells([Span(10, 0, 10)]),
-    lambda storage: storage.sums([Span(10, 0, 10)], "k"),
+    lambda storage: storage.sums([Span(10, 0, 10)], ("k",)),
     lambda storage: storage.first_start(10, None),
     lambda storage: storage.count_before(10, 100),
     lambda storage: storage.trim(10, 100, 10),
