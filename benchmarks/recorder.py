@@ -78,7 +78,7 @@ def measure() -> dict[str, float]:
 
     floor = best_us(lambda: twenty(bare), NUMBER // 20)
     noted = best_us(lambda: twenty(note_statement), NUMBER // 20)
-    folded = best_us(lambda: fold_statements(twenty(note_statement), "/shop/<int:pk>/"), NUMBER // 20)
+    folded = best_us(lambda: fold_statements((twenty(note_statement),), "/shop/<int:pk>/"), NUMBER // 20)
     return {
         "Histogram.add": best_us(lambda: histogram.add(1234.5)),
         "Recorder.observe, adding up included": best_us(

@@ -64,6 +64,29 @@ class Counter:
         if value > self.max:
             self.max = value
 
+    def add_many(self, values: Sequence[float]) -> None:
+        """Add each of the values; costs a fraction of adding them one by one."""
+        total, least = sum(values), min(values, default=0.0)
+        if not (least >= 0 and total < _INF):
+            for value in values:
+                self.add(value)
+            return
+        self._count(values)
+        self._merge_numbers(len(values), total, least, max(values, default=0.0))
+
+    def _count(self, values: Sequence[float]) -> None:
+        """Put values that are numbers into their buckets, of which a counter has none."""
+
+    def _merge_numbers(self, count: int, total: float, smallest: float, largest: float) -> None:
+        if not count:
+            return
+        self.count += count
+        self.sum += total
+        if smallest < self.min:
+            self.min = smallest
+        if largest > self.max:
+            self.max = largest
+
     @property
     def mean(self) -> float:
         """The average of the values, 0.0 if there are none."""
@@ -102,6 +125,13 @@ class Histogram(Counter):
             self.min = value
         if value > self.max:
             self.max = value
+
+    # Hot path: benchmarks/recorder.py
+    def _count(self, values: Sequence[float]) -> None:
+        buckets, held = self.buckets, self.buckets.get
+        for value in values:
+            key = _ceil(_log(value) * _PER_LOG) if value >= 1 else 0 if value else _ZERO
+            buckets[key] = held(key, 0) + 1
 
     def merge(self, other: Histogram) -> None:
         """Add all that ``other`` holds."""
@@ -142,16 +172,6 @@ class Histogram(Counter):
             return
         for key, count in others:
             buckets[key] = buckets.get(key, 0) + count
-
-    def _merge_numbers(self, count: int, total: float, smallest: float, largest: float) -> None:
-        if not count:
-            return
-        self.count += count
-        self.sum += total
-        if smallest < self.min:
-            self.min = smallest
-        if largest > self.max:
-            self.max = largest
 
     def quantile(self, q: float) -> float:
         """Return the ``q`` quantile (0 to 1) by nearest rank, 0.0 if there are no values or only a counter's numbers."""

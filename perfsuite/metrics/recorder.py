@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from perfsuite.metrics import guard, kinds
 from perfsuite.metrics.histogram import Counter, Histogram
@@ -36,8 +36,9 @@ FORGET_S = 3_600.0
 class Finished(Protocol):
     """Something that is over, whose observations need not be worked out while its request still runs."""
 
-    def observations(self) -> tuple[Observation, ...]:
-        """Return what it comes to. Called once, perhaps in another thread; must not raise."""
+    @staticmethod
+    def observations_of(finished: list[Any]) -> Iterable[Observation]:
+        """Return what all of them come to. Called once for each, perhaps in another thread; must not raise."""
 
 
 class Recorder:
@@ -124,24 +125,40 @@ class Recorder:
         self._weight = 0
         try:
             while self._waiting and not further_up:
-                try:
-                    entry = self._waiting.popleft()
-                    self._add(entry if isinstance(entry, tuple) else entry.observations())
-                except Exception as exc:  # noqa: BLE001 - the guard's
-                    self._guard.failed(exc)
+                self._add_waiting()
         finally:
             self._adding = further_up
             self._lock.release()
 
-    def _add(self, observations: tuple[Observation, ...]) -> None:
+    def _add_waiting(self) -> None:
+        """Add what waits now. What is over is worked out together, by class; that may make further entries wait."""
+        over: dict[type[Finished], list[Finished]] = {}
+        try:
+            while True:
+                entry = self._waiting.popleft()
+                if isinstance(entry, tuple):
+                    self._add(entry)
+                else:
+                    over.setdefault(type(entry), []).append(entry)
+        except IndexError:
+            pass
+        for cls, finished in over.items():
+            self._add(cls.observations_of(finished))
+
+    def _add(self, observations: Iterable[Observation]) -> None:
+        """Add observations; one that cannot be added drops those after it."""
         series = self._series
-        for kind, labels, value in observations:
-            values = value if isinstance(value, list) else (value,)
-            held = series.get((kind, labels))
-            if held is None:
-                held = self._admit(kind, labels, len(values))
-            for each in values:
-                held.add(each)
+        try:
+            for kind, labels, value in observations:
+                held = series.get((kind, labels))
+                if held is None:
+                    held = self._admit(kind, labels, len(value) if isinstance(value, list) else 1)
+                if isinstance(value, list):
+                    held.add_many(value)
+                else:
+                    held.add(value)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            self._guard.failed(exc)
 
     def _start(self) -> None:
         with self._lock:

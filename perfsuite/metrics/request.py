@@ -7,7 +7,7 @@ It lives in a ContextVar, so it is right under threads and under asyncio: asgire
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -82,22 +82,22 @@ prompt = Prompt()
 # Statements that a request which is over may hold for later; with more, it is folded at once.
 MAX_HELD_LATER = 32
 
-Fold = Callable[[Tally, str], None]
+Fold = Callable[[Sequence[Tally], str], None]
 
 current: ContextVar[Tally | None] = ContextVar("perfsuite_tally", default=None)
 _folds: list[Fold] = []
 
 
 def on_fold(fold: Fold) -> None:
-    """Have ``fold(tally, route)`` called when a request ends, and in between when its tally grows large. Idempotent."""
+    """Have ``fold(tallies, route)`` called after requests of a route, and in between when a tally grows large. Idempotent."""
     if fold not in _folds:
         _folds.append(fold)
 
 
-def fold(tally: Tally, route: str) -> None:
-    """Let each app fold what it put into the tally into the recorder."""
+def fold(tallies: Sequence[Tally], route: str) -> None:
+    """Let each app fold what it put into the tallies of a route's requests into the recorder."""
     for each in _folds:
-        each(tally, route)
+        each(tallies, route)
 
 
 @contextmanager

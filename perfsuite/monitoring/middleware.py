@@ -7,7 +7,7 @@ middleware has returned, and the statements that its body runs count for the req
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -57,25 +57,35 @@ class Span:
         self.tally = Tally(request)
         self.own_s = 0.0
 
-    def observations(self) -> tuple[Observation, ...]:
-        """Return what the recorder adds up of this request, its statements apart, which are folded here."""
+    @staticmethod
+    def observations_of(finished: list[Span]) -> list[Observation]:
+        """Return what the recorder adds up of requests, their statements apart, which are folded here."""
+        alike: dict[tuple[str, str, int], list[Span]] = {}
         try:
-            fold(self.tally, self.route)
-            queries, db_s = self.tally.statements()
-            us, by_route = self.seconds * 1e6, (self.route,)
-            status_class = STATUS_CLASSES.get(self.status // 100, own.OTHER)
-            return (
-                (kinds.STATUS, (status_class,), us),
-                (kinds.ROUTE, (self.route, _method(self), status_class), us),
-                (kinds.QUERIES, by_route, queries),
-                (kinds.DB, by_route, db_s * 1e6),
-                (kinds.BYTES_IN, by_route, _received_bytes(self.length) if self.length else 0),
-                (kinds.BYTES_OUT, by_route, _sent_bytes(self)),
-                (own.SELF_REQUEST.name, (), (self.own_s + recorder.take_spent_s()) * 1e6),
-            )
+            for span in finished:
+                alike.setdefault((span.route, span.method, span.status), []).append(span)
+            own_us = [span.own_s * 1e6 for span in finished]
+            own_us[-1] += recorder.take_spent_s() * 1e6
+            observations: list[Observation] = [(own.SELF_REQUEST.name, (), own_us)]
+            for (route, method, status), spans in alike.items():
+                observations += _observations(route, method, status, spans)
+            return observations
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
-            return ()
+            return []
+
+
+def _observations(route: str, method: str, status: int, spans: list[Span]) -> Iterator[Observation]:
+    status_class = STATUS_CLASSES.get(status // 100, own.OTHER)
+    fold([span.tally for span in spans], route)
+    us, by_route = [span.seconds * 1e6 for span in spans], (route,)
+    statements = [span.tally.statements() for span in spans]
+    yield kinds.STATUS, (status_class,), us
+    yield kinds.ROUTE, (route, _method(method), status_class), us
+    yield kinds.QUERIES, by_route, [count for count, _ in statements]
+    yield kinds.DB, by_route, [seconds * 1e6 for _, seconds in statements]
+    yield kinds.BYTES_IN, by_route, [_received_bytes(span.length) if span.length else 0 for span in spans]
+    yield kinds.BYTES_OUT, by_route, [_sent_bytes(span) for span in spans]
 
 
 class RequestMetricsMiddleware:
@@ -190,12 +200,12 @@ def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
     tally.request = None  # it may hold an upload
     held = len(tally.held)
     if held > MAX_HELD_LATER or seconds >= prompt.from_s:
-        fold(tally, span.route)
+        fold((tally,), span.route)
     if timings.isEnabledFor(logging.DEBUG):
         queries, db_s = tally.statements()
         timings.debug(
             "%s %s %s %.1f ms, %d queries %.1f ms, %d bytes",
-            _method(span), span.route, status or CANCELLED, seconds * 1e3, queries, db_s * 1e3, _sent_bytes(span),
+            _method(span.method), span.route, status or CANCELLED, seconds * 1e3, queries, db_s * 1e3, _sent_bytes(span),
         )  # fmt: skip
     span.own_s += perf_counter() - left
     recorder.observe_later(span, 7 + 2 * held)
@@ -206,8 +216,8 @@ def _status_of(exc: BaseException) -> int:
     return 500 if isinstance(exc, Exception) else 0
 
 
-def _method(span: Span) -> str:
-    return span.method if span.method in METHODS else own.OTHER
+def _method(method: str) -> str:
+    return method if method in METHODS else own.OTHER
 
 
 def _sent_bytes(span: Span) -> int:

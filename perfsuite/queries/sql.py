@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -59,22 +59,23 @@ def note_statement(
             held = tally.held
             held.append((text, context["connection"].alias, seconds, failed))
             if len(held) >= MAX_HELD:
-                fold_statements(tally, tally.route())
+                fold_statements((tally,), tally.route())
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
 
 
 # Hot path: benchmarks/overhead.py
-def fold_statements(tally: Tally, route: str) -> None:
-    """Put the statements of a tally into the recorder, for the route that ran them. Never raises."""
-    if not tally.held:
-        return
+def fold_statements(tallies: Sequence[Tally], route: str) -> None:
+    """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
     try:
+        statements = [statement for tally in tallies if tally.held for statement in tally.take_held()]
+        if not statements:
+            return
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         # A text that comes again, as in N+1 queries, is looked at once.
         us_by_text: dict[tuple[str, str], list[float]] = {}
         observations: list[Observation] = []
-        for text, alias, seconds, failed in tally.take_held():
+        for text, alias, seconds, failed in statements:
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,16 +89,16 @@ def test_statements_may_be_counted_while_another_thread_adds_some() -> None:
 
 def test_a_fold_is_called_once_with_the_tally_and_the_route(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_module, "_folds", [])
-    calls: list[tuple[Tally, str]] = []
+    calls: list[tuple[Sequence[Tally], str]] = []
 
-    def note(tally: Tally, route: str) -> None:
-        calls.append((tally, route))
+    def note(tallies: Sequence[Tally], route: str) -> None:
+        calls.append((tallies, route))
 
     on_fold(note)
     on_fold(note)
     tally = Tally()
-    fold(tally, "/zero/")
-    assert calls == [(tally, "/zero/")]
+    fold((tally,), "/zero/")
+    assert calls == [((tally,), "/zero/")]
 
 
 def test_inside_suppress_no_request_is_in_hand_and_afterwards_it_is_again() -> None:

@@ -339,8 +339,8 @@ def test_a_statement_composed_by_psycopg_is_noted_without_its_values(recorded: R
 def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded) -> None:
     tally = Tally()
     tally.held.extend([("SELECT 1", "default", 0.001, False), ("SELECT 2", "default", 0.002, True)])
-    sql.fold_statements(tally, "/route/")
-    sql.fold_statements(tally, "/route/")
+    sql.fold_statements((tally,), "/route/")
+    sql.fold_statements((tally,), "/route/")
 
     assert tally.statements() == (2, pytest.approx(0.003))
     assert recorded.count(kinds.FINGERPRINT, "SELECT ?", "default", "/route/") == 2
@@ -351,6 +351,6 @@ def test_an_alias_of_mysql_is_read_in_its_way(recorded: Recorded, monkeypatch: p
     monkeypatch.setitem(sql._is_mysql, "of_mysql", True)
     tally = Tally()
     tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False))
-    sql.fold_statements(tally, "/route/")
+    sql.fold_statements((tally,), "/route/")
 
     assert recorded.labels(kinds.FINGERPRINT) == {("SELECT ?", "of_mysql", "/route/")}

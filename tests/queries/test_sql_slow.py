@@ -38,7 +38,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def fold(text: str, seconds: float) -> None:
     tally = Tally()
     tally.held.append((text, "default", seconds, False))
-    sql.fold_statements(tally, "/pages/<slug>/")
+    sql.fold_statements((tally,), "/pages/<slug>/")
 
 
 @pytest.mark.django_db
