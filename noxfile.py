@@ -23,7 +23,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tests import servers  # noqa: E402 - the standard library is all it needs
+from tests import mongod, servers  # noqa: E402 - the standard library is all they need
 
 RESULTS = ROOT / ".nox" / "run" / "results"
 COVERAGE = ROOT / ".nox" / "run" / "coverage"
@@ -32,9 +32,10 @@ DJANGO_52 = "Django>=5.2,<5.3"
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["django52", "postgresql", "django61", "django42"]
+nox.options.sessions = ["django52", "postgresql", "django61", "django42", "djongo", "mongodb"]
 
 Version = tuple[int, int]
+ON_MONGODB = ("tests/metrics", "tests/panel", "tests/tenancy")
 PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed
 
 
@@ -49,6 +50,7 @@ class Lane:
     newest: Version = (3, 14)
     database: str = "sqlite"
     without: tuple[str, ...] = ("browser", "packaging")
+    paths: tuple[str, ...] = ()
 
 
 LANES = {
@@ -65,6 +67,24 @@ LANES = {
         "Django>=4.2,<4.3",
         newest=(3, 12),
         without=("browser", "packaging", "sample", "integration", "hypothesis"),
+    ),
+    # What the store and the panel do with MongoDB; its commands are not seen yet.
+    "djongo": Lane(
+        "Django 3.1, MongoDB through djongo",
+        "Django==3.1.12",
+        extras="djongo,test",
+        newest=(3, 11),
+        database="djongo",
+        without=("browser", "relational", "hypothesis"),
+        paths=ON_MONGODB,
+    ),
+    "mongodb": Lane(
+        "Django 5.2, MongoDB through django-mongodb-backend",
+        DJANGO_52,
+        extras="mongodb,test",
+        database="mongodb",
+        without=("browser", "relational", "hypothesis"),
+        paths=ON_MONGODB,
     ),
 }
 
@@ -110,10 +130,16 @@ def why_left_out(lane: Lane, python: object) -> str:
     if python is False:
         low, high = (".".join(map(str, version)) for version in (lane.oldest, lane.newest))
         return f"no working Python {low} to {high} found"
+    if lane.database in mongod.DATABASES:
+        return "" if _has_mongod() else f"no mongod found; type: {mongod.HOW_TO_GET_IT}"
     if lane.database == "sqlite" or servers.postgresql_programs() is not None:
         return ""
     has_wheel = version_of(str(python)) in PGSERVER_PYTHONS
     return "" if has_wheel else "no PostgreSQL found; type: apt-get install postgresql"
+
+
+def _has_mongod() -> bool:
+    return mongod.mongod_program() is not None or mongod.wheel_fits()
 
 
 def install(session: nox.Session, *requirements: str) -> None:
@@ -143,6 +169,8 @@ def run_lane(session: nox.Session, name: str) -> None:
     requirements = ["-e", f".[{lane.extras}]", lane.django]
     if servers.postgresql_programs() is None and version_of(str(session.python)) in PGSERVER_PYTHONS:
         requirements.append("pgserver")
+    if lane.database in mongod.DATABASES and mongod.mongod_program() is None:
+        requirements.append(mongod.WHEEL)
     install(session, *requirements)
     versions = session.run(
         "python",
@@ -156,8 +184,9 @@ def run_lane(session: nox.Session, name: str) -> None:
         command += ["-m", " and ".join(f"not {mark}" for mark in lane.without)]
     if "browser" in lane.without:
         command.append("--ignore=tests/browser")  # not even imported: it needs the browser's packages
-    if lane.database == "postgresql":
-        command = ["python", "-m", "tests.servers", "postgresql", "--", *command]
+    command += lane.paths
+    if lane.database != "sqlite":
+        command = ["python", "-m", "tests.servers", lane.database, "--", *command]
     env = {"COVERAGE_FILE": str(COVERAGE / name), "TEST_DATABASE": "sqlite"}
     python, django = str(versions).split()
     facts = {"python": python, "django": django}

@@ -2,7 +2,7 @@
 
 Uses the standard library only, so that a runner without Django can use it too:
 ``python -m tests.servers postgresql -- COMMAND`` runs COMMAND with a PostgreSQL of its own, which ``PGHOST``,
-``PGPORT`` and so on name.
+``PGPORT`` and so on name; ``djongo`` and ``mongodb`` in its place run it with a MongoDB, which ``TEST_MONGODB_URL`` names.
 """
 
 from __future__ import annotations
@@ -310,12 +310,18 @@ def _reachable(programs: Path, folder: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command with a server of its own and return its exit code."""
-    if len(arguments) < 3 or arguments[0] != "postgresql" or arguments[1] != "--":
-        print("usage: python -m tests.servers postgresql -- COMMAND [ARGUMENT ...]", file=sys.stderr)
+    from tests import mongod  # it uses this module
+
+    start_server = {"postgresql": postgresql, **dict.fromkeys(mongod.DATABASES, mongod.mongodb)}
+    if len(arguments) < 3 or arguments[0] not in start_server or arguments[1] != "--":
+        print(
+            f"usage: python -m tests.servers {'|'.join(start_server)} -- COMMAND [ARGUMENT ...]",
+            file=sys.stderr,
+        )
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with postgresql() as server:
-        env = {**os.environ, **server.env, "TEST_DATABASE": "postgresql"}
+    with start_server[arguments[0]]() as server:
+        env = {**os.environ, **server.env, "TEST_DATABASE": arguments[0]}
         return subprocess.run(list(arguments[2:]), env=env, check=False).returncode
 
 

@@ -1,7 +1,8 @@
 """Settings of the test suite's host project.
 
-The database is chosen by ``TEST_DATABASE``: ``sqlite`` (default), or ``postgresql``, whose server libpq's own
-variables name (``PGHOST``, ``PGPORT``, ...). ``python -m tests.servers postgresql -- pytest`` starts one and sets
+The database is chosen by ``TEST_DATABASE``: ``sqlite`` (default); ``postgresql``, whose server libpq's own
+variables name (``PGHOST``, ``PGPORT``, ...); ``djongo`` or ``mongodb`` (django-mongodb-backend), whose server
+``TEST_MONGODB_URL`` names. ``python -m tests.servers postgresql -- pytest`` starts one and sets
 them. SQLite's databases are files, not memory: that is what a host has, with its locks and a connection per thread.
 """
 
@@ -29,6 +30,9 @@ def _folder_of_this_run() -> Path:
     return Path(os.environ["PERFSUITE_TEST_DIR"])
 
 
+MONGODB_ENGINES = {"djongo": "djongo", "mongodb": "django_mongodb_backend"}
+
+
 def _default_database() -> dict[str, Any]:
     wanted = os.environ.get("TEST_DATABASE", "sqlite")
     if wanted == "sqlite":
@@ -52,7 +56,16 @@ def _default_database() -> dict[str, Any]:
             "HOST": os.environ["PGHOST"],
             "PORT": os.environ.get("PGPORT", "5432"),
         }
-    raise ImproperlyConfigured(f"TEST_DATABASE is {wanted!r}; type sqlite or postgresql.")
+    if wanted in MONGODB_ENGINES:
+        if "TEST_MONGODB_URL" not in os.environ:
+            raise ImproperlyConfigured(
+                f"TEST_DATABASE is {wanted!r} but TEST_MONGODB_URL is not set; type: "
+                f"python -m tests.servers {wanted} -- python -m pytest"
+            )
+        url, name = os.environ["TEST_MONGODB_URL"], os.environ.get("TEST_MONGODB_NAME", "perfsuite")
+        place = {"CLIENT": {"host": url}} if wanted == "djongo" else {"HOST": url}
+        return {"ENGINE": MONGODB_ENGINES[wanted], "NAME": name, **place}
+    raise ImproperlyConfigured(f"TEST_DATABASE is {wanted!r}; type sqlite, postgresql, djongo or mongodb.")
 
 
 VAR = _folder_of_this_run()
@@ -102,6 +115,15 @@ TEMPLATES = [
 
 DATABASES = {"default": _default_database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if DATABASES["default"]["ENGINE"] == "django_mongodb_backend":
+    DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+    INSTALLED_APPS[:3] = [
+        "tests.mongo_apps.MongoAdminConfig",
+        "tests.mongo_apps.MongoAuthConfig",
+        "tests.mongo_apps.MongoContentTypesConfig",
+    ]
+    # Their migrations make integer keys; without them the tables are made from the models.
+    MIGRATION_MODULES = {"admin": None, "auth": None, "contenttypes": None}
 # The default hasher is slow on purpose; no test is about passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import django
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
@@ -81,6 +82,7 @@ def test_a_streamed_body_runs_for_the_tenant(settings: Any, resolver: str) -> No
     assert chunks == [b"'acme'", b"'acme'"]
 
 
+@pytest.mark.skipif(django.VERSION < (4, 2), reason="async streaming came with Django 4.2")
 @pytest.mark.parametrize("resolver", RESOLVERS)
 def test_an_async_streamed_body_runs_for_the_tenant(settings: Any, resolver: str) -> None:
     use(settings, resolver)

@@ -168,13 +168,15 @@ def _store() -> Iterator[str]:
         except (DataError, IntegrityError):
             raise  # the store works, and refuses these rows
         except (DatabaseError, InterfaceError, ConnectionDoesNotExist, ImproperlyConfigured) as exc:
+            if refused := _refused_by_mongodb(exc):
+                raise DataError(str(refused)) from exc
             forget_prepared()
             raise StoreUnavailable(explain(alias, exc)) from exc
 
 
 def explain(alias: str, exc: Exception) -> str:
     """Say in one sentence what keeps the store from working and what to type."""
-    said = (str(exc).strip().splitlines() or [""])[0]
+    said = next((text for each in _causes(exc) if (text := _first_line(each))), "")
     if (
         any(words in said for words in ("no such table", "does not exist", "doesn't exist"))
         and "perfsuite_metrics_" in said
@@ -183,12 +185,39 @@ def explain(alias: str, exc: Exception) -> str:
     return f"The metrics store on the database {alias!r} cannot be used ({type(exc).__name__}: {said})."
 
 
+# What pymongo raises where the server works and refuses what it was given; djongo makes a DatabaseError of everything.
+_REFUSALS = frozenset(
+    (
+        "BulkWriteError",
+        "DocumentTooLarge",
+        "DuplicateKeyError",
+        "InvalidDocument",
+        "OverflowError",
+        "WriteError",
+    )
+)
+
+
+def _refused_by_mongodb(exc: BaseException) -> BaseException | None:
+    return next((each for each in _causes(exc) if type(each).__name__ in _REFUSALS), None)
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).strip().splitlines() or [""])[0]
+
+
 def _within(spans: Sequence[Span], kinds: Sequence[str] | None) -> Q:
     """Return the condition for rows of the spans. The kinds are repeated in each, so that each is a range of an index."""
     of_kinds = Q() if kinds is None else Q(kind=kinds[0]) if len(kinds) == 1 else Q(kind__in=kinds)
     chosen = Q()
     for span in spans:
-        chosen |= of_kinds & Q(resolution=span.resolution, start__range=(span.start, span.end - 1))
+        chosen |= of_kinds & Q(resolution=span.resolution, start__gte=span.start, start__lt=span.end)
     return chosen
 
 

@@ -31,7 +31,10 @@ from perfsuite.metrics.storages.alias import (
 from tests.metrics.conftest import run_host, start_host
 
 # Python 3.12 warns of what these tests are about.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.relational,
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 TABLES = {"bucket", "series", "mark", "lease", "exemplar", "finding"}
 

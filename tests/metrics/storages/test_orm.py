@@ -87,6 +87,7 @@ def test_appending_again_leaves_rows_that_are_there_and_adds_the_others(storage:
     )
 
 
+@pytest.mark.relational
 def test_either_all_rows_are_written_or_none(storage: Storage) -> None:
     there = row()
     storage.append([there])
@@ -96,6 +97,7 @@ def test_either_all_rows_are_written_or_none(storage: Storage) -> None:
     assert count() == 1
 
 
+@pytest.mark.relational
 def test_an_append_that_took_too_long_is_rolled_back(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ def test_a_mark_moves_only_from_the_value_it_has(storage: Storage) -> None:
     assert storage.marks(["m", "n"]) == {"m": 5}
 
 
+@pytest.mark.relational
 def test_a_mark_that_the_database_refuses_is_not_taken_for_one_that_is_there(storage: Storage) -> None:
     nothing: Any = None
     with pytest.raises(DatabaseError):
@@ -255,6 +258,7 @@ def test_of_many_threads_that_move_one_mark_one_succeeds(storage: Storage) -> No
 # The host
 
 
+@pytest.mark.relational
 def test_no_statement_of_the_storage_counts_for_the_request_in_hand(storage: Storage) -> None:
     tally = Tally()
     token = current.set(tally)
@@ -318,6 +322,7 @@ READS: list[Callable[[Storage], object]] = [
 
 @pytest.mark.usefixtures("_store_without_tables")
 @pytest.mark.parametrize("use", READS)
+@pytest.mark.relational
 def test_missing_tables_are_one_sentence_that_says_what_to_type(
     storage: Storage, use: Callable[[Storage], object]
 ) -> None:
@@ -331,6 +336,7 @@ def test_missing_tables_are_one_sentence_that_says_what_to_type(
 
 
 @pytest.mark.usefixtures("_store_without_tables")
+@pytest.mark.relational
 def test_a_store_that_fails_does_not_break_the_transaction_that_the_host_is_in(
     storage: Storage,
 ) -> None:
