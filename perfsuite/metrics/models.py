@@ -15,7 +15,10 @@ from perfsuite.metrics.storages.alias import store_alias
 
 
 class StoreManager(models.Manager[Any]):
-    """Finds the rows on the store's alias, unless another is named with ``using``."""
+    """Finds and makes the rows on the store's alias, unless another is named with ``using``.
+
+    Make rows with ``objects.create``: ``save`` of a new instance asks the routers, and ours has no opinion.
+    """
 
     def get_queryset(self) -> models.QuerySet[Any]:
         """Return all rows, on that alias."""

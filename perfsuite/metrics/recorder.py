@@ -143,7 +143,12 @@ class Recorder:
         except IndexError:
             pass
         for cls, finished in over.items():
-            self._add(cls.observations_of(finished))
+            try:
+                observations = cls.observations_of(finished)
+            except Exception as exc:  # noqa: BLE001 - the guard's
+                self._guard.failed(exc)
+            else:
+                self._add(observations)
 
     def _add(self, observations: Iterable[Observation]) -> None:
         """Add observations; one that cannot be added drops those after it."""

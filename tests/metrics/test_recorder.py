@@ -48,6 +48,37 @@ def counts(taken: dict[tuple[str, tuple[str, ...]], Counter]) -> dict[tuple[str,
     return {(kind, *labels): counter.count for (kind, labels), counter in taken.items()}
 
 
+class Over:
+    """Something that is over and comes to one value."""
+
+    asked = 0
+
+    @classmethod
+    def observations_of(cls, finished: list[Any]) -> list[Any]:
+        cls.asked += 1
+        return [(SINGLE, (), [1.0] * len(finished))]
+
+
+class Broken:
+    """Something whose summing up fails."""
+
+    @staticmethod
+    def observations_of(finished: list[Any]) -> list[Any]:
+        raise RuntimeError("broken")
+
+
+def test_what_is_over_is_worked_out_together_and_a_failure_costs_only_its_own(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Over, "asked", 0)
+    for finished in (Over(), Broken(), Over(), Broken(), Over()):
+        recorder.observe_later(finished, 1)
+    assert Over.asked == 0
+    taken = recorder.take()
+    assert counts(taken) == {(SINGLE,): 3, ("self.failures", "recorder"): 1}
+    assert Over.asked == 1
+
+
 def test_values_are_kept_by_kind_and_labels(recorder: Recorder) -> None:
     recorder.observe(TIMING, ("/a/", "2xx"), 10)
     recorder.observe(TIMING, ("/a/", "2xx"), 30)
