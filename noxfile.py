@@ -35,7 +35,9 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["django52", "postgresql", "django61", "django42", "djongo", "mongodb"]
 
 Version = tuple[int, int]
-ON_MONGODB = ("tests/metrics", "tests/panel", "tests/tenancy")
+ON_MONGODB = (
+    "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/test_mongo.py", "tests/tenancy",
+)  # fmt: skip
 PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed
 
 
@@ -68,7 +70,6 @@ LANES = {
         newest=(3, 12),
         without=("browser", "packaging", "sample", "integration", "hypothesis"),
     ),
-    # What the store and the panel do with MongoDB; its commands are not seen yet.
     "djongo": Lane(
         "Django 3.1, MongoDB through djongo",
         "Django==3.1.12",

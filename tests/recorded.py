@@ -5,6 +5,7 @@ A folder whose tests use it imports the fixture ``recorded`` in its ``conftest.p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,10 @@ import pytest
 from perfsuite.metrics import guard
 from perfsuite.metrics.histogram import Counter
 from perfsuite.metrics.recorder import SeriesKey, recorder
-from perfsuite.queries import sql
+from perfsuite.queries import statements
+
+# What a plain SELECT of the ORM's is called in the figures.
+SELECT = "aggregate" if os.environ.get("TEST_DATABASE") == "mongodb" else "SELECT"
 
 
 class Recorded:
@@ -55,7 +59,7 @@ class Recorded:
 def _start_afresh() -> None:
     for each in guard._guards:
         each.reset()
-    sql._logged_at.clear()
+    statements._logged_at.clear()
     recorder.take()
 
 

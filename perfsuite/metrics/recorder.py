@@ -46,6 +46,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.on_first: Callable[[], None] | None = None
+        self._sources: list[Callable[[], Iterable[Observation]]] = []
         self._guard = guard.Guard("recorder", switches_off=False)
         self._reset()
 
@@ -88,6 +89,11 @@ class Recorder:
         except Exception as exc:  # noqa: BLE001 - the guard's
             self._guard.failed(exc)
 
+    def before_take(self, source: Callable[[], Iterable[Observation]]) -> None:
+        """Have ``source()`` asked for observations before each ``take``, in the thread of that. Idempotent."""
+        if source not in self._sources:
+            self._sources.append(source)
+
     def take_spent_s(self) -> float:
         """Return the seconds that callers have spent on adding up since the last call."""
         spent_s, self._spent_s = self._spent_s, 0.0
@@ -106,7 +112,9 @@ class Recorder:
 
     def take(self) -> dict[SeriesKey, Counter]:
         """Take out all that was recorded since the last call, with the failures of hooks as series of their own."""
+        observed = [observation for source in self._sources for observation in self._asked(source)]
         with self._lock:
+            self.observe_many(observed)
             self._add_up(wait=True)
             for hook, failures in guard.take_failures().items():
                 self.observe(kinds.SELF_FAILURES.name, (hook,), failures)
@@ -116,6 +124,13 @@ class Recorder:
                 self._known.clear()
                 self._forget_at = time.monotonic() + FORGET_S
         return taken
+
+    def _asked(self, source: Callable[[], Iterable[Observation]]) -> Iterable[Observation]:
+        try:
+            return source()
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            self._guard.failed(exc)
+            return ()
 
     def _add_up(self, wait: bool) -> None:
         """Add what waits to its series, unless this thread is at it already; without ``wait``, leave it to another that is."""

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 
 NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
-# One statement of a database: its text with placeholders, the alias, the seconds it took, and whether it failed. A plain tuple,
-# since a request makes many.
-Statement = tuple[str, str, float, bool]
+# One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
+# it took; and whether it failed. A plain tuple, since a request makes many, or a list where more time may be added to it.
+Statement = tuple[Any, str, float, bool] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
@@ -67,7 +68,7 @@ class Tally:
 
 
 def _seconds(statements: Iterable[Statement]) -> float:
-    return sum([seconds for _, _, seconds, _ in statements])
+    return sum([statement[2] for statement in statements])
 
 
 @dataclass

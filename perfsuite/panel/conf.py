@@ -14,6 +14,7 @@ DEFAULT_CARDS = (
     "perfsuite.panel.cards.routes.Routes",
     "perfsuite.panel.cards.queries.ExpensiveQueries",
     "perfsuite.panel.cards.queries.SlowestQueries",
+    "perfsuite.panel.cards.pools.Pools",
     "perfsuite.panel.cards.operations.Operations",
     "perfsuite.panel.cards.health.Health",
 )

@@ -1,4 +1,4 @@
-"""Times every SQL statement and tells the slow ones."""
+"""Times every SQL statement and every MongoDB command, tells the slow ones, and watches connection pools."""
 
 from __future__ import annotations
 

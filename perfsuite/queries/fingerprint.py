@@ -68,7 +68,7 @@ _TUPLE = rf"\( ?{_ITEM}(?: ?, ?{_ITEM})* ?\)"
 _LIST = rf"(?:{_ITEM}|{_TUPLE})(?: ?, ?(?:{_ITEM}|{_TUPLE}))*"
 _IN = re.compile(rf"\b(IN ?\(|ARRAY ?\[) ?{_LIST} ?(?:,? ?(?:\([?, ]*)?\Z|([)\]]))", re.IGNORECASE)
 _ROW = r"\([^()]*(?:\([^()]*\)[^()]*)*"
-_ROWS = re.compile(rf"(\bVALUES ?{_ROW}\))(?: ?, ?{_ROW}(?:\)|\Z))+", re.IGNORECASE)
+_ROWS = re.compile(rf"(\bVALUES ?{_ROW}\))(?: ?(?:,|VALUES) ?{_ROW}(?:\)|\Z))+", re.IGNORECASE)
 _SAVEPOINT = re.compile(r"\A((?:RELEASE |ROLLBACK TO )?SAVEPOINT) .*", re.IGNORECASE)
 _SET = re.compile(r"\A(SET [\w.@ ]+?(?: ?= ?| TO )).*", re.IGNORECASE)
 _CURSOR = re.compile(r'"_django_curs_[^"]*"')

@@ -10,3 +10,13 @@ SLOW = declare(Kind("queries.slow", "us", ("fingerprint", "alias", "route"), cap
 FAILED = declare(
     Kind("queries.failed", "us", ("fingerprint", "alias", "route"), cap=500, percentiles=False)
 ).name
+# Documents that MongoDB returned, for each command that returns any.
+DOCUMENTS = declare(
+    Kind("queries.documents", "count", ("fingerprint", "alias", "route"), cap=500, percentiles=False)
+).name
+POOL_LIMIT = declare(Kind("pools.limit", "count", ("pool",), cap=50, percentiles=False)).name
+POOL_OPEN = declare(Kind("pools.open", "count", ("pool",), cap=50, percentiles=False)).name
+POOL_IN_USE = declare(Kind("pools.in_use", "count", ("pool",), cap=50, percentiles=False)).name
+POOL_WAITING = declare(Kind("pools.waiting", "count", ("pool",), cap=50, percentiles=False)).name
+POOL_WAIT = declare(Kind("pools.wait", "us", ("pool",), cap=50)).name
+POOL_FAILED = declare(Kind("pools.failed", "count", ("pool", "reason"), cap=100, percentiles=False)).name

@@ -18,7 +18,7 @@ from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import Tally, current
 from perfsuite.monitoring import RequestMetricsMiddleware, kinds
 from tests.monitoring.views import hold
-from tests.recorded import Recorded
+from tests.recorded import SELECT, Recorded
 from tests.testapp.views import count_statements
 
 pytestmark = pytest.mark.urls("tests.monitoring.views")
@@ -62,7 +62,7 @@ def test_twenty_async_requests_at_once_are_each_charged_with_their_own_statement
     assert charged == {f"/async/queries/{n}/": n for n in range(AT_ONCE)}
     assert recorded.sum(kinds.QUERIES, ASYNC_QUERIES) == sum(range(AT_ONCE))
     assert recorded.requests() == {(ASYNC_QUERIES, "GET", "2xx"): AT_ONCE}
-    assert recorded.operations() == {"SELECT": sum(range(AT_ONCE))}
+    assert recorded.operations() == {SELECT: sum(range(AT_ONCE))}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -90,7 +90,7 @@ def test_twenty_requests_at_once_under_an_asgi_server_are_each_charged_with_thei
 
     expected = {f"/async/queries/{n}/": n for n in range(10)} | {f"/queries/{n}/": n for n in range(10)}
     assert charged == expected
-    assert recorded.operations() == {"SELECT": 90}
+    assert recorded.operations() == {SELECT: 90}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,7 +118,7 @@ def test_a_thread_with_a_copy_of_the_context_counts_for_the_request(recorded: Re
     Client().get("/worker-thread/")
 
     assert recorded.sum(kinds.QUERIES, "/worker-thread/") == 3
-    assert recorded.operations() == {"SELECT": 3}
+    assert recorded.operations() == {SELECT: 3}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -130,7 +130,7 @@ def test_what_a_thread_left_behind_does_after_the_request_counts_nowhere(recorde
     assert hold.done.wait(10)
 
     assert recorded.sum(kinds.QUERIES, "/left-behind/") == 1
-    assert recorded.operations() == {"SELECT": 1}
+    assert recorded.operations() == {SELECT: 1}
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ import perfsuite.metrics
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import guard
 from perfsuite.metrics.query import Window
+from perfsuite.metrics.recorder import recorder
 from perfsuite.panel import payload as module
 from perfsuite.panel.cards import Card, CardContext, CardData, table, tiles
 from perfsuite.panel.cards.base import Column, Tile
@@ -346,3 +347,26 @@ def test_a_table_needs_no_order_and_a_card_is_what_has_the_three_names() -> None
     made = table(card, [Column("a", "A", "text")], [["x"]], empty="None.")
     assert "sort" not in made
     assert made["columns"] == [{"id": "a", "label": "A", "kind": "text", "align": "left"}]
+
+
+def test_connection_pools_are_shown_once_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_sources", [])  # the pools of this very run
+    record_requests()
+    assert "pools" not in cards(build_now())
+    for pool, wait_us in (("postgresql default", 2_000.0), ("mongodb db:27017", 50_000.0)):
+        record("pools.limit", (pool,), 20, 20)
+        record("pools.open", (pool,), 4, 6)
+        record("pools.in_use", (pool,), 3, 5)
+        record("pools.waiting", (pool,), 0, 2)
+        record("pools.wait", (pool,), *[wait_us] * 4)
+    record("pools.failed", ("mongodb db:27017", "timeout"), 3)
+    record("pools.limit", ("unlimited",), 0)
+    assert perfsuite.metrics.flush()
+
+    shown = cards(build_now())["pools"]
+    assert [column["id"] for column in shown["columns"]][:5] == ["pool", "limit", "open", "in_use", "waiting"]
+    assert shown["rows"] == [
+        ["mongodb db:27017", 20, 6, 5, 2, 4, 50, pytest.approx(50, rel=0.02), 3],
+        ["postgresql default", 20, 6, 5, 2, 4, 2, pytest.approx(2, rel=0.02), 0],
+        ["unlimited", None, 0, 0, 0, 0, None, None, 0],
+    ]

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from perfsuite.metrics import request as tally_of_request
 from perfsuite.metrics.request import MAX_HELD, Tally, current
 from perfsuite.monitoring import RequestMetricsMiddleware
-from perfsuite.queries import fingerprint, kinds, sql
+from perfsuite.queries import fingerprint, kinds, sql, statements
 from tests.recorded import Recorded
 from tests.testapp.models import Author, Book
 
@@ -348,7 +348,7 @@ def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded
 
 
 def test_an_alias_of_mysql_is_read_in_its_way(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sql._is_mysql, "of_mysql", True)
+    monkeypatch.setitem(statements._is_mysql, "of_mysql", True)
     tally = Tally()
     tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False))
     sql.fold_statements((tally,), "/route/")

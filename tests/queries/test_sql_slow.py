@@ -12,7 +12,7 @@ from django.test import Client
 
 from perfsuite import conf
 from perfsuite.metrics.request import Tally
-from perfsuite.queries import kinds, sql
+from perfsuite.queries import kinds, statements
 from tests.queries.test_sql import in_a_request
 from tests.recorded import Recorded
 from tests.testapp.views import SLOW_SQL, count_statements
@@ -38,7 +38,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def fold(text: str, seconds: float) -> None:
     tally = Tally()
     tally.held.append((text, "default", seconds, False))
-    sql.fold_statements((tally,), "/pages/<slug>/")
+    statements.fold_statements((tally,), "/pages/<slug>/")
 
 
 @pytest.mark.django_db
@@ -77,7 +77,7 @@ def test_each_is_counted_and_one_a_minute_is_logged(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr(sql.time, "monotonic", lambda: now)
+    monkeypatch.setattr(statements.time, "monotonic", lambda: now)
     for second in range(0, 120, 5):
         now = 1_000.0 + second
         fold(f"SELECT {second}", 0.5)
@@ -94,10 +94,10 @@ def test_each_is_counted_and_one_a_minute_is_logged(
 
 
 def test_what_was_logged_is_remembered_within_bounds(recorded: Recorded) -> None:
-    for number in range(sql.MAX_LOGGED + 5):
+    for number in range(statements.MAX_LOGGED + 5):
         fold(f"SELECT column_{number}", 0.5)
 
-    assert len(sql._logged_at) <= sql.MAX_LOGGED
+    assert len(statements._logged_at) <= statements.MAX_LOGGED
 
 
 def test_the_environment_sets_the_threshold(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,115 @@
+"""The listener that sees what pymongo's connection pools do; imported only where pymongo is installed.
+
+Pools are told apart by their server: djongo has a client, and so a pool, in each thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from time import perf_counter
+from typing import Any
+
+from pymongo import monitoring
+
+from perfsuite.metrics.guard import Guard
+from perfsuite.queries import pools
+from perfsuite.queries.pools import MAX_WAITS, Pool
+
+DEFAULT_LIMIT = 100  # pymongo tells only what differs from its defaults
+
+_guard = Guard("queries.mongo_pools")
+
+
+def _guarded(method: Callable[[PoolTimes, Pool, Any], None]) -> Callable[[PoolTimes, Any], None]:
+    """Give the method the pool of its event, one thread at a time, and keep what it raises from the host."""
+
+    @wraps(method)
+    def listen(self: PoolTimes, event: Any) -> None:
+        if _guard.on:
+            try:
+                with pools.lock:
+                    method(self, pools.pool_at(event.address), event)
+            except Exception as exc:  # noqa: BLE001 - the guard's
+                _guard.failed(exc)
+
+    return listen
+
+
+class PoolTimes(monitoring.ConnectionPoolListener):
+    """Keeps count of the connections of each server, and of the time that checking one out takes."""
+
+    def __init__(self) -> None:
+        self._here = threading.local()
+
+    @_guarded
+    def pool_created(self, pool: Pool, event: monitoring.PoolCreatedEvent) -> None:
+        """Add what the pool may hold; without a limit that is nothing."""
+        pool.size = event.options.get("maxPoolSize", DEFAULT_LIMIT) or 0
+        pool.limit += pool.size
+
+    @_guarded
+    def pool_closed(self, pool: Pool, event: monitoring.PoolClosedEvent) -> None:
+        """Take it off again; the pools of one server are taken to be of one size."""
+        pool.limit = max(0, pool.limit - pool.size)
+
+    @_guarded
+    def connection_created(self, pool: Pool, event: monitoring.ConnectionCreatedEvent) -> None:
+        """Count a connection."""
+        pool.open += 1
+
+    @_guarded
+    def connection_closed(self, pool: Pool, event: monitoring.ConnectionClosedEvent) -> None:
+        """Count it no more."""
+        pool.open = max(0, pool.open - 1)
+
+    # Hot path: benchmarks/mongodb.py
+    @_guarded
+    def connection_check_out_started(
+        self, pool: Pool, event: monitoring.ConnectionCheckOutStartedEvent
+    ) -> None:
+        """Count one who wants a connection, and as waiting if all are in use."""
+        self._here.began = perf_counter()
+        pool.asking += 1
+        if pool.in_use >= pool.limit > 0:
+            pool.most_waiting = max(pool.most_waiting, pool.asking)
+
+    @_guarded
+    def connection_checked_out(self, pool: Pool, event: monitoring.ConnectionCheckedOutEvent) -> None:
+        """Count a connection in use, and how long it took to get it."""
+        pool.asking = max(0, pool.asking - 1)
+        pool.in_use += 1
+        if pool.in_use > pool.most_in_use:
+            pool.most_in_use = pool.in_use
+        if len(pool.waits_us) < MAX_WAITS:
+            pool.waits_us.append(self._waited_s(event) * 1e6)
+
+    @_guarded
+    def connection_check_out_failed(
+        self, pool: Pool, event: monitoring.ConnectionCheckOutFailedEvent
+    ) -> None:
+        """Count a connection that could not be had, by pymongo's reason."""
+        pool.asking = max(0, pool.asking - 1)
+        pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
+
+    @_guarded
+    def connection_checked_in(self, pool: Pool, event: monitoring.ConnectionCheckedInEvent) -> None:
+        """Count a connection in use no more."""
+        pool.in_use = max(0, pool.in_use - 1)
+
+    def pool_ready(self, event: monitoring.PoolReadyEvent) -> None:
+        """Be of no account."""
+
+    def pool_cleared(self, event: monitoring.PoolClearedEvent) -> None:
+        """Be of no account: its connections are told one by one."""
+
+    def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None:
+        """Be of no account."""
+
+    def _waited_s(self, event: Any) -> float:
+        """Return what pymongo says from 4.7 on; before, its clients work in one thread from asking to having."""
+        said = getattr(event, "duration", None)
+        if said is not None:
+            return float(said)
+        return perf_counter() - getattr(self._here, "began", perf_counter())

@@ -1,0 +1,146 @@
+"""What statements come to: each is given its shape, counted for its route, and logged if it was slow.
+
+Hooks only note what they see in the request's tally; the thinking is done here, once, when the request ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import connections
+
+from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.recorder import Observation, recorder
+from perfsuite.metrics.request import MAX_HELD, Tally
+from perfsuite.queries import kinds
+from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.fingerprint import shape as sql_shape
+
+logger = logging.getLogger("perfsuite.queries")
+
+# The same slow statement is logged once in this long.
+LOG_AGAIN_S = 60.0
+MAX_LOGGED = 500
+
+guard = Guard("queries")
+_logged_at: dict[str, float] = {}
+_is_mysql: dict[str, bool] = {}
+
+
+class Command:
+    """A command of MongoDB in a tally, in the place where SQL has its text.
+
+    Its entry in the tally is a list and not a tuple, since a ``getMore`` adds its time to that of the ``find``. ``folded`` tells
+    that it is too late for that.
+    """
+
+    __slots__ = ("documents", "folded", "shapes")
+
+    def __init__(self, *shapes: Shape) -> None:
+        self.shapes = shapes
+        self.documents: int | None = None
+        self.folded = False
+
+    def returned(self, documents: int) -> None:
+        """Count documents of a reply."""
+        self.documents = (self.documents or 0) + documents
+
+    def shape(self, alias: str) -> Shape:
+        """Return what all commands of that shape are counted under."""
+        return self.shapes[0]
+
+
+# What a statement is counted under until its shape is asked for: SQL by its text, a command by the shape that it has.
+Text = str | Shape
+
+# A command in a tally: the command, the alias, the seconds it took, and whether it failed.
+Entry = list[Any]
+
+
+def note(tally: Tally, entry: Entry) -> None:
+    """Put a command into the tally of its request, and have the tally folded when it grows large."""
+    tally.held.append(entry)
+    if len(tally.held) >= MAX_HELD:
+        fold_statements((tally,), tally.route())
+
+
+# Hot path: benchmarks/overhead.py
+def fold_statements(tallies: Sequence[Tally], route: str) -> None:
+    """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
+    try:
+        statements = [statement for tally in tallies if tally.held for statement in tally.take_held()]
+        if not statements:
+            return
+        slow_s = QuerySettings.get().slow_query_ms / 1e3
+        # A text that comes again, as in N+1 queries, is looked at once.
+        us_by_text: dict[tuple[Text, str], list[float]] = {}
+        observations: list[Observation] = []
+        for what, alias, seconds, failed in statements:
+            text: Text = what
+            if type(what) is not str:
+                text, returned = _settled(what, alias, route)
+                observations += returned
+            values = us_by_text.get((text, alias))
+            if values is None:
+                values = us_by_text[text, alias] = []
+            values.append(seconds * 1e6)
+            if failed or seconds >= slow_s:
+                labels = (shape_of(text, alias).fingerprint, alias, route)
+                observations += _remarkable(labels, seconds, failed, slow_s)
+        for (text, alias), values in us_by_text.items():
+            fingerprint, operation = shape_of(text, alias)
+            observations.append((kinds.ALL, (alias, operation), values))
+            observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+        recorder.observe_many(tuple(observations))
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+
+
+def shape_of(text: Text, alias: str) -> Shape:
+    """Return the shape of a statement: what a command has already, and SQL gets by its database's reading of quotes."""
+    if type(text) is not str:
+        return text  # type: ignore[return-value]  # mypy does not narrow by type()
+    if alias not in _is_mysql:
+        _is_mysql[alias] = connections[alias].vendor == "mysql"
+    return sql_shape(text, _is_mysql[alias])
+
+
+def _settled(command: Any, alias: str, route: str) -> tuple[Shape, list[Observation]]:
+    """Return the shape of a command that is counted now, and what is recorded of the documents it returned."""
+    command.folded = True
+    shape = command.shape(alias)
+    if command.documents is None:
+        return shape, []
+    return shape, [(kinds.DOCUMENTS, (shape.fingerprint, alias, route), command.documents)]
+
+
+def _remarkable(
+    labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float
+) -> Iterator[Observation]:
+    """Yield what is counted of a slow or failed statement, and log a slow one."""
+    if seconds >= slow_s:
+        yield kinds.SLOW, labels, seconds * 1e6
+        _log_slow(*labels, seconds, slow_s)
+    if failed:
+        yield kinds.FAILED, labels, seconds * 1e6
+
+
+def _log_slow(fingerprint: str, alias: str, route: str, seconds: float, slow_s: float) -> None:
+    now = time.monotonic()
+    if now - _logged_at.get(fingerprint, -LOG_AGAIN_S) < LOG_AGAIN_S:
+        return
+    if len(_logged_at) >= MAX_LOGGED:
+        _logged_at.clear()
+    _logged_at[fingerprint] = now
+    logger.warning(
+        "Slow query on %r in %s: %.0f ms (threshold %.0f ms): %s",
+        alias,
+        route,
+        seconds * 1e3,
+        slow_s * 1e3,
+        fingerprint,
+    )
