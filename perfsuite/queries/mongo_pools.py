@@ -11,6 +11,7 @@ from functools import wraps
 from time import perf_counter
 from typing import Any
 
+import pymongo
 from pymongo import monitoring
 
 from perfsuite.metrics.guard import Guard
@@ -18,6 +19,8 @@ from perfsuite.queries import pools
 from perfsuite.queries.pools import MAX_WAITS, Pool
 
 DEFAULT_LIMIT = 100  # pymongo tells only what differs from its defaults
+# Before 4, a client that is closed says that its pool was cleared; the limit is then taken to be that of one pool.
+TELLS_CLOSING = int(pymongo.version_tuple[0]) >= 4
 
 _guard = Guard("queries.mongo_pools")
 
@@ -47,7 +50,7 @@ class PoolTimes(monitoring.ConnectionPoolListener):
     def pool_created(self, pool: Pool, event: monitoring.PoolCreatedEvent) -> None:
         """Add what the pool may hold; without a limit that is nothing."""
         pool.size = event.options.get("maxPoolSize", DEFAULT_LIMIT) or 0
-        pool.limit += pool.size
+        pool.limit = pool.limit + pool.size if TELLS_CLOSING else pool.size
 
     @_guarded
     def pool_closed(self, pool: Pool, event: monitoring.PoolClosedEvent) -> None:
@@ -70,6 +73,9 @@ class PoolTimes(monitoring.ConnectionPoolListener):
         self, pool: Pool, event: monitoring.ConnectionCheckOutStartedEvent
     ) -> None:
         """Count one who wants a connection, and as waiting if all are in use."""
+        if hasattr(event, "reason"):  # pymongo 3.11 tells of a failure here
+            self._failed(pool, event)
+            return
         self._here.began = perf_counter()
         pool.asking += 1
         if pool.in_use >= pool.limit > 0:
@@ -90,8 +96,7 @@ class PoolTimes(monitoring.ConnectionPoolListener):
         self, pool: Pool, event: monitoring.ConnectionCheckOutFailedEvent
     ) -> None:
         """Count a connection that could not be had, by pymongo's reason."""
-        pool.asking = max(0, pool.asking - 1)
-        pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
+        self._failed(pool, event)
 
     @_guarded
     def connection_checked_in(self, pool: Pool, event: monitoring.ConnectionCheckedInEvent) -> None:
@@ -106,6 +111,11 @@ class PoolTimes(monitoring.ConnectionPoolListener):
 
     def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None:
         """Be of no account."""
+
+    @staticmethod
+    def _failed(pool: Pool, event: Any) -> None:
+        pool.asking = max(0, pool.asking - 1)
+        pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
 
     def _waited_s(self, event: Any) -> float:
         """Return what pymongo says from 4.7 on; before, its clients work in one thread from asking to having."""
