@@ -38,6 +38,10 @@ Version = tuple[int, int]
 ON_MONGODB = (
     "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/test_mongo.py", "tests/tenancy",
 )  # fmt: skip
+SITES_ON_MONGODB = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in ("gunicorn", "leader", "store_faults", "uvicorn", "writers")
+)
 PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed
 
 
@@ -85,7 +89,7 @@ LANES = {
         extras="mongodb,test",
         database="mongodb",
         without=("browser", "relational", "hypothesis"),
-        paths=ON_MONGODB,
+        paths=(*ON_MONGODB, *SITES_ON_MONGODB),
     ),
 }
 

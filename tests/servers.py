@@ -180,6 +180,12 @@ class PostgreSQL:
             "PGDATABASE": self.dbname,
         }
 
+    @property
+    def setting(self) -> dict[str, object]:
+        """The entry of Django's ``DATABASES``."""
+        place = {"HOST": self.host, "PORT": str(self.port), "USER": self.user, "PASSWORD": self.password}
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": self.dbname, **place}
+
     @classmethod
     def from_environment(cls) -> PostgreSQL | None:
         """Return the server of a run with ``TEST_DATABASE=postgresql``, or None in another run."""

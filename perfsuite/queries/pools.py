@@ -59,7 +59,8 @@ class Pool:
 
 
 _by_address: dict[Any, Pool] = {}
-lock = threading.Lock()
+# Reentrant: the garbage collector may close a client, and so tell of its pool, while this thread holds it.
+lock = threading.RLock()
 # Of psycopg's pools: the alias, and its statistics at the last flush.
 _seen: dict[str, dict[str, int]] = {}
 
@@ -120,7 +121,7 @@ def _of_psycopg(alias: str, stats: dict[str, Any]) -> Pool:
 def _after_fork() -> None:
     """Forget the parent's pools: a child must not use their connections."""
     global lock
-    lock = threading.Lock()
+    lock = threading.RLock()
     _by_address.clear()
     _seen.clear()
 

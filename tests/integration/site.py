@@ -36,23 +36,80 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = WA
         time.sleep(0.05)
 
 
+@dataclasses.dataclass(frozen=True)
+class MongoDatabase:
+    """A database of a MongoDB server, and through what the site reaches it: ``djongo`` or ``mongodb``."""
+
+    engine: str
+    url: str
+    name: str
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """The entry of ``DATABASES``."""
+        if self.engine == "djongo":
+            return {"ENGINE": "djongo", "NAME": self.name, "CLIENT": {"host": self.url}, "CONN_MAX_AGE": None}
+        return {"ENGINE": "django_mongodb_backend", "NAME": self.name, "HOST": self.url}
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "TEST_DATABASE": self.engine,
+            "TEST_MONGODB_URL": self.url,
+            "TEST_MONGODB_NAME": self.name,
+        }
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Any]:
+        import pymongo
+
+        with pymongo.MongoClient(self.url, serverSelectionTimeoutMS=3_000) as client:
+            yield client[self.name]
+
+    def copy_to(self, other: MongoDatabase) -> None:
+        """Copy all collections with their indexes into another database of the server."""
+        with self.open() as here, other.open() as there:
+            for name in here.list_collection_names():
+                if documents := list(here[name].find()):
+                    there[name].insert_many(documents)
+                else:
+                    there.create_collection(name)
+                for index, details in here[name].index_information().items():
+                    if index != "_id_":
+                        there[name].create_index(
+                            details["key"], name=index, unique=details.get("unique", False)
+                        )
+
+    def drop(self) -> None:
+        with self.open() as database:
+            database.client.drop_database(self.name)
+
+
 @dataclasses.dataclass
 class Site:
     """A host in ``folder``. ``options`` are its ``PERFSUITE`` settings."""
 
     folder: Path
     postgresql: servers.PostgreSQL | None = None
+    mongodb: MongoDatabase | None = None
+    store: servers.PostgreSQL | MongoDatabase | None = (
+        None  # under the alias "metrics"; else that of the host
+    )
     options: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         """The environment that makes a process this site's."""
-        env = {
+        env: dict[str, str] = {
             "DJANGO_SETTINGS_MODULE": SETTINGS,
             "PERFSUITE_TEST_DIR": str(self.folder),
             "PERFSUITE_TEST_OPTIONS": json.dumps(self.options),
             "TEST_DATABASE": "postgresql" if self.postgresql else "sqlite",
         }
+        if self.store:
+            env["PERFSUITE_TEST_STORE"] = json.dumps(self.store.setting)
+        if self.mongodb:
+            return {**env, **self.mongodb.env}
         return {**env, **self.postgresql.env} if self.postgresql else env
 
     @property
@@ -88,6 +145,13 @@ class Site:
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def migrate(self) -> None:
+        """Make the tables."""
+        # Those of Django's own apps have no migrations on django-mongodb-backend.
+        self.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        if self.store:
+            self.manage("migrate", "--run-syncdb", "--database", "metrics", "--verbosity", "0")
+
     def gunicorn(
         self, *options: str, app: str = "tests.wsgi:application"
     ) -> contextlib.AbstractContextManager[servers.Server]:
@@ -102,10 +166,10 @@ class Site:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query on the store; nothing where the store is not made yet."""
-        if self.postgresql:
+        here = self.store or self.postgresql
+        if isinstance(here, servers.PostgreSQL):
             import psycopg
 
-            here = self.postgresql
             with psycopg.connect(
                 host=here.host, port=here.port, user=here.user, password=here.password, dbname=here.dbname
             ) as connection:
@@ -122,11 +186,26 @@ class Site:
             "JOIN perfsuite_metrics_series series ON series.id = bucket.series "
             f"WHERE bucket.kind = '{kind}' AND bucket.resolution = 10 GROUP BY series.labels"
         )
+        store = self.store or self.mongodb
+        if isinstance(store, MongoDatabase):
+            return self._totals_in_mongodb(store, kind)
         try:
             found = self.query(sql)
         except sqlite3.OperationalError:  # no file, no table yet, or no whole one
             return {}
         return {tuple(json.loads(labels)): (int(count), float(total)) for labels, count, total in found}
+
+    def _totals_in_mongodb(self, here: MongoDatabase, kind: str) -> Totals:
+        grouped = {"_id": "$series", "count": {"$sum": "$count"}, "sum": {"$sum": "$sum"}}
+        chosen = {"kind": kind, "resolution": 10}
+        with here.open() as database:
+            rows = list(
+                database.perfsuite_metrics_bucket.aggregate([{"$match": chosen}, {"$group": grouped}])
+            )
+            labels = {
+                row["id"]: row["labels"] for row in database.perfsuite_metrics_series.find({"kind": kind})
+            }
+        return {tuple(json.loads(labels[row["_id"]])): (int(row["count"]), float(row["sum"])) for row in rows}
 
     def count(self, kind: str = "requests.status") -> int:
         return sum(count for count, _ in self.totals(kind).values())
@@ -212,6 +291,14 @@ def visit(server: servers.Server, paths: Sequence[str], threads: int = 4) -> lis
 @contextlib.contextmanager
 def new_site(folder: Path, template: Site) -> Iterator[Site]:
     """Make a site whose database is a copy of the template's."""
+    if template.mongodb:
+        made = dataclasses.replace(template.mongodb, name=f"site_{os.urandom(6).hex()}")
+        template.mongodb.copy_to(made)
+        try:
+            yield Site(folder, mongodb=made)
+        finally:
+            made.drop()
+        return
     if template.postgresql is None:
         if template.host_file.exists():
             shutil.copy(template.host_file, folder / "host.sqlite3")

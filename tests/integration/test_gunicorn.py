@@ -9,10 +9,17 @@ import time
 
 import pytest
 
+from tests.integration.panel import Panel
 from tests.integration.site import Site, Visitors, get, visit, wait_until
+from tests.recorded import SELECT
 
 REQUESTS = 600
 STATEMENTS = {"/zero/": 0, "/queries/3/": 3, "/json/": 1}
+
+
+def housekeeping(site: Site) -> int:
+    """Return how often django-mongodb-backend has asked a server for its version, once in each process."""
+    return site.totals("queries").get(("mongodb", "OTHER"), (0, 0.0))[0]
 
 
 @pytest.mark.parametrize("worker_class", ["sync", "gthread"])
@@ -32,9 +39,9 @@ def test_four_recycled_workers_behind_a_preloading_master_lose_nothing(site: Sit
     assert site.count() == len(answers) == REQUESTS
     assert site.count("requests.route") == REQUESTS
     assert site.count("self.request") == REQUESTS
-    assert site.sum("requests.queries") == statements
-    assert site.totals("queries")["default", "SELECT"][0] == statements
-    assert site.count("queries.fingerprint") == statements
+    assert site.sum("requests.queries") == site.count("queries") == statements + housekeeping(site)
+    assert site.totals("queries")["default", SELECT][0] == statements
+    assert site.count("queries.fingerprint") == statements + housekeeping(site)
     assert site.sum("requests.bytes_out") == sum(len(answer.body) for answer in answers)
 
 
@@ -75,4 +82,20 @@ def test_the_numbers_of_a_stopped_site_are_what_the_read_side_shows(site: Site) 
     by_status, by_route, statements = site.run("-c", code).stdout.splitlines()
     assert eval(by_status) == {"2xx": 40, "4xx": 1, "5xx": 1}
     assert eval(by_route) == {"/queries/<int:n>/": 20, "/zero/": 20, "/error/": 1, "<not found>": 1}
-    assert float(statements) == 60
+    assert float(statements) == 60 + housekeeping(site)
+
+
+def test_two_workers_count_a_thousand_requests_and_the_panel_shows_them(site: Site) -> None:
+    paths = ["/queries/2/", "/methods/", "/json/", "/pages/a-b/"] * 250
+    with site.gunicorn("--workers", "2", "--threads", "2") as server:
+        panel = Panel(site, server)
+        visit(server, paths)
+        site.wait_for(1_000 + panel.counted_requests)
+        routes = {row[0]: row for row in panel.card("routes")["rows"]}
+        assert panel.opener.open(f"{server.url}/performance/").status == 200
+    for route in ("/queries/<int:n>/", "/methods/", "/json/", "/pages/<slug:slug>/"):
+        assert site.totals("requests.route")[route, "GET", "2xx"][0] == 250
+        assert routes[route][1] == 250
+    assert site.count() == 1_000 + panel.counted_requests
+    assert site.totals("queries")["default", SELECT][0] >= 750
+    assert 0 <= site.totals("requests.queries")["/queries/<int:n>/",][1] - 500 <= housekeeping(site)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import http.cookiejar
-import json
+import dataclasses
 import re
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import ON_POSTGRESQL
-from tests.integration.restartable import RestartablePostgreSQL
-from tests.integration.site import Site, new_database, visit, wait_until
+from tests.integration.conftest import ENGINE, ON_MONGODB, ON_POSTGRESQL
+from tests.integration.panel import Panel
+from tests.integration.restartable import RestartableMongoDB, RestartablePostgreSQL
+from tests.integration.site import Site, visit, wait_until
 from tests.servers import Server
 
 WITHOUT_QUERIES = ["/zero/", "/pages/a-b/", "/sleep/1/", "/stream/0/", "/methods/", "/nested/2024/a-b/"]
 ROUTES = [*WITHOUT_QUERIES, "/json/", "/queries/2/", "/stream/1/", "/whoami/"]
+# An answer of the panel's while the store is away, and the end of a process; a driver left alone waits for thirty seconds.
+PANEL_S = 15.0
+needs_a_server = pytest.mark.skipif(
+    ENGINE == "sqlite", reason="SQLite has no server; runs in the other lanes"
+)
 FAST = {"METRICS": {"FLUSH_INTERVAL_S": 1.0, "MAX_PENDING_ROWS": 100}}
 
 
@@ -45,6 +48,7 @@ def assert_it_recovers(site: Site, server: Server, answered: int) -> None:
     wait_until(lambda: "The metrics store works again." in server.output(), "the log's word that all is well")
 
 
+@pytest.mark.skipif(ON_MONGODB, reason="MongoDB makes what is missing; runs in the other lanes")
 def test_missing_tables(empty_site: Site) -> None:
     site = empty_site
     site.options = {"METRICS": {**FAST["METRICS"], "DATABASE": "default"}}
@@ -52,7 +56,7 @@ def test_missing_tables(empty_site: Site) -> None:
     with site.gunicorn("--workers", "1") as server:
         answered = visit_for(server, 4.0, WITHOUT_QUERIES)
         wait_until(lambda: complaint in server.output(), "the complaint")
-        site.manage("migrate", "--verbosity", "0")
+        site.migrate()
         answered += visit_for(server, 0.1, ["/zero/"])
         wait_until(lambda: "works again" in server.output(), "the recovery")
         assert_it_recovers(site, server, answered)
@@ -60,7 +64,7 @@ def test_missing_tables(empty_site: Site) -> None:
         assert "Traceback" not in server.output()
 
 
-@pytest.mark.skipif(ON_POSTGRESQL, reason="about SQLite hosts; runs in the SQLite lanes")
+@pytest.mark.skipif(ENGINE != "sqlite", reason="about SQLite hosts; runs in the SQLite lanes")
 def test_a_store_that_cannot_be_opened(site: Site) -> None:
     site.options = FAST
     site.store_file.mkdir()  # even root cannot open that as a file
@@ -84,43 +88,88 @@ def test_a_store_that_cannot_be_opened(site: Site) -> None:
         )
 
 
-@pytest.mark.skipif(not ON_POSTGRESQL, reason="about PostgreSQL; runs in its lane")
-def test_a_postgresql_that_stops_and_comes_back(site: Site) -> None:
-    with RestartablePostgreSQL() as postgresql:
-        site = Site(site.folder, new_database(postgresql.there, "shop"), FAST)
-        site.manage("migrate", "--verbosity", "0")
-        with site.gunicorn("--workers", "1") as server:
-            answered = visit_for(server, 0.1, ROUTES)
-            site.wait_for(answered)
-            postgresql.stop()
-            answered += visit_for(server, 4.0, WITHOUT_QUERIES)
-            wait_until(lambda: "cannot be used" in server.output(), "the complaint")
-            postgresql.start()
-            answered += visit_for(server, 0.1, ROUTES)
-            assert_it_recovers(site, server, answered)
-            assert server.output().count("cannot be used") == 1
+@pytest.fixture
+def database_server() -> Iterator[RestartablePostgreSQL | RestartableMongoDB]:
+    """The server of a store beside the host's own database."""
+    with RestartablePostgreSQL() if ON_POSTGRESQL else RestartableMongoDB(ENGINE) as server:
+        yield server
 
 
-class Panel:
-    """An admin's browser, logged in. ``counted_requests`` are those of its logging in, which the site counts."""
+def with_store(site: Site, database_server: Any) -> Site:
+    options = {"METRICS": {**FAST["METRICS"], "DATABASE": "metrics"}}
+    return dataclasses.replace(site, store=database_server.new_database("store"), options=options)
 
-    def __init__(self, site: Site, server: Server) -> None:
-        code = (
-            "import django; django.setup()\n"
-            "from django.contrib.auth.models import User\n"
-            "User.objects.create_superuser('admin', 'admin@example.org', 'secret')\n"
-        )
-        assert site.run("-c", code).returncode == 0
-        self.url = server.url
-        self.cookies = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        self.opener.open(f"{self.url}/admin/login/").read()
-        token = next(str(cookie.value) for cookie in self.cookies if cookie.name == "csrftoken")
-        form = {"username": "admin", "password": "secret", "csrfmiddlewaretoken": token, "next": "/zero/"}
-        self.opener.open(f"{self.url}/admin/login/", urllib.parse.urlencode(form).encode()).read()
-        self.counted_requests = 3
 
-    def notices(self) -> list[dict[str, Any]]:
-        with self.opener.open(f"{self.url}/performance/data/?range=15m") as response:
-            notices: list[dict[str, Any]] = json.load(response)["notices"]
-        return notices
+@needs_a_server
+def test_a_store_that_stops_and_comes_back(site: Site, database_server: Any) -> None:
+    site = with_store(site, database_server)
+    site.migrate()
+    with site.gunicorn("--workers", "1", "--threads", "2") as server:
+        answered = visit_for(server, 0.1, ROUTES)
+        site.wait_for(answered)
+        panel = Panel(site, server)
+        answered += panel.counted_requests
+        assert not panel.notices()
+        database_server.stop()
+        answered += visit_for(server, 4.0, ROUTES)
+        wait_until(lambda: "cannot be used" in server.output(), "the complaint")
+        asked = time.monotonic()
+        assert [notice["level"] for notice in panel.notices()] == ["error"]
+        assert time.monotonic() - asked < PANEL_S
+        database_server.start(*database_server.options)
+        answered += visit_for(server, 0.1, ROUTES)
+        assert_it_recovers(site, server, answered)
+        assert server.output().count("cannot be used") == 1
+        assert "Traceback" not in server.output()
+
+
+@needs_a_server
+def test_a_store_that_is_away_at_the_start(site: Site, database_server: Any) -> None:
+    site = with_store(site, database_server)
+    site.migrate()
+    database_server.stop()
+    with site.gunicorn("--workers", "1", "--threads", "2") as server:
+        answered = visit_for(server, 4.0, ROUTES)
+        wait_until(lambda: "cannot be used" in server.output(), "the complaint")
+        database_server.start(*database_server.options)
+        answered += visit_for(server, 0.1, ROUTES)
+        assert_it_recovers(site, server, answered)
+        assert "Traceback" not in server.output()
+
+
+@needs_a_server
+def test_a_store_that_is_away_does_not_keep_a_process_from_ending(site: Site, database_server: Any) -> None:
+    site = with_store(site, database_server)
+    site.migrate()
+    database_server.stop()
+    with site.gunicorn("--workers", "1", "--threads", "2") as server:
+        visit_for(server, 0.1, ROUTES)
+        asked = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - asked < PANEL_S
+
+
+@needs_a_server
+def test_a_store_that_may_not_be_written(site: Site, database_server: Any) -> None:
+    site = with_store(site, database_server)
+    site.migrate()
+    database_server.allow_writing(site.store, False)
+    with site.gunicorn("--workers", "1", "--threads", "2") as server:
+        answered = visit_for(server, 4.0, ROUTES)
+        wait_until(lambda: re.search("permission denied|not authorized", server.output()), "the complaint")
+        database_server.allow_writing(site.store, True)
+        answered += visit_for(server, 0.1, ROUTES)
+        assert_it_recovers(site, server, answered)
+        assert server.output().count("cannot be used") == 1
+        assert "Traceback" not in server.output()
+
+
+@pytest.mark.skipif(not ON_MONGODB, reason="MongoDB makes what is missing; runs in its lanes")
+def test_a_mongodb_that_was_never_migrated(empty_site: Site) -> None:
+    empty_site.options = FAST
+    with empty_site.gunicorn("--workers", "2") as server:
+        answered = visit_for(server, 2.0, WITHOUT_QUERIES)
+        empty_site.wait_for(answered)
+        server.stop()
+        assert "Traceback" not in server.output()
+    assert empty_site.count() == answered

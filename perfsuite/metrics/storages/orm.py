@@ -22,6 +22,7 @@ from perfsuite.metrics.models import Bucket, Lease, Mark, Series
 from perfsuite.metrics.request import suppress
 from perfsuite.metrics.storages import BucketRow, Cell, SeriesRow, Span
 from perfsuite.metrics.storages.alias import forget_prepared, prepare, store_alias
+from perfsuite.metrics.storages.patience import patience
 
 T = TypeVar("T")
 
@@ -163,7 +164,10 @@ def _store() -> Iterator[str]:
         try:
             connection = connections[alias]
             prepare(connection)
-            with transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext():
+            with (
+                patience(connection),
+                transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext(),
+            ):
                 yield alias
         except (DataError, IntegrityError):
             raise  # the store works, and refuses these rows
@@ -209,7 +213,12 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [""])[0]
+    """Return what an exception says, without the description of all servers that pymongo ends with."""
+    return (
+        (str(exc).strip().splitlines() or [""])[0]
+        .partition(" (configured timeouts:")[0]
+        .partition(", Timeout:")[0]
+    )
 
 
 def _within(spans: Sequence[Span], kinds: Sequence[str] | None) -> Q:
