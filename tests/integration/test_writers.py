@@ -11,8 +11,6 @@ FLUSHES = 12 if ENGINE == "djongo" else 25  # of each process
 
 
 def test_eight_processes_flush_at_once_and_nothing_fails_is_lost_or_doubled(site: Site) -> None:
-    if ENGINE == "sqlite":  # whose one writer makes the others wait
-        site.options = {"METRICS": {"DATABASE": "default"}}
     done = site.run("-m", "tests.integration.writers", str(FLUSHES), timeout_s=300)
     assert done.returncode == 0, done.stderr[-2_000:]
     said = json.loads(done.stdout)
