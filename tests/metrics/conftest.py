@@ -28,9 +28,12 @@ def _reset() -> None:
 @pytest.fixture(autouse=True)
 def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(guard, "_guards", list(guard._guards))
+    # What other apps have to say with each flush, such as how this run's own pools are. A test may undo all that is patched.
+    sources, recorder._sources = recorder._sources, []
     _reset()
     yield
     _reset()
+    recorder._sources = sources
 
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -19,8 +19,9 @@ DATA = ("/performance/data/", "/admin/perfsuite_panel/dashboard/data/")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept() -> Iterator[None]:
+def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let each test see its own numbers: nothing measured before it, no answer kept from another."""
+    monkeypatch.setattr(recorder, "_sources", [])
     recorder.take()
     flusher._reset()
     query._described.clear()

@@ -14,7 +14,6 @@ import perfsuite.metrics
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import guard
 from perfsuite.metrics.query import Window
-from perfsuite.metrics.recorder import recorder
 from perfsuite.panel import payload as module
 from perfsuite.panel.cards import Card, CardContext, CardData, table, tiles
 from perfsuite.panel.cards.base import Column, Tile
@@ -349,8 +348,7 @@ def test_a_table_needs_no_order_and_a_card_is_what_has_the_three_names() -> None
     assert made["columns"] == [{"id": "a", "label": "A", "kind": "text", "align": "left"}]
 
 
-def test_connection_pools_are_shown_once_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_sources", [])  # the pools of this very run
+def test_connection_pools_are_shown_once_there_are_any() -> None:
     record_requests()
     assert "pools" not in cards(build_now())
     for pool, wait_us in (("postgresql default", 2_000.0), ("mongodb db:27017", 50_000.0)):
