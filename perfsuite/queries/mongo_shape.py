@@ -34,6 +34,8 @@ _BATCHES = {"update": "updates", "delete": "deletes"}
 _OPAQUE = frozenset([
     "$literal", "$geometry", "$in", "$nin", "$all", "$mod", "$comment", "$text", "$near", "$nearSphere", "$jsonSchema",
 ])  # fmt: skip
+# Outside an expression, only their lists hold conditions.
+_OF_CONDITIONS = frozenset(["$and", "$or", "$nor"])
 _CONTAINERS = (dict, list, tuple)
 _FIELD_PATH = re.compile(r"\$\$?[A-Za-z_][\w.]*\Z")
 _POSITION = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -92,10 +94,9 @@ def _outline(items: Iterable[tuple[Any, Any]], size: list[int], depth: int, in_e
 def _below(key: str, value: Any, size: list[int], depth: int, in_expr: bool) -> Outline:
     """Return the outline of what an operator applies to, or of the operators of a field. A value to compare with has none."""
     if isinstance(value, dict):
-        first = next(iter(value))
-        is_condition = key == "$elemMatch" or (type(first) is str and first[:1] == "$")
+        is_condition = key == "$elemMatch" or _is_operator(next(iter(value)))
         return _outline(value.items(), size, depth, in_expr) if is_condition else ()
-    if key[:1] != "$":
+    if not in_expr and key not in _OF_CONDITIONS:
         return ()
     parts: Outline = ()
     for each in value:
@@ -103,10 +104,15 @@ def _below(key: str, value: Any, size: list[int], depth: int, in_expr: bool) -> 
             return (*parts, _MORE)
         size[0] += 1
         if isinstance(each, dict):
-            parts += _outline(each.items(), size, depth, in_expr)
+            if not in_expr or _is_operator(next(iter(each), "")):
+                parts += _outline(each.items(), size, depth, in_expr)
         elif in_expr:
             parts += _field(each)
     return parts
+
+
+def _is_operator(key: Any) -> bool:
+    return type(key) is str and key[:1] == "$"
 
 
 def _field(value: Any) -> Outline:

@@ -39,6 +39,8 @@ SHAPES: list[tuple[Document, str]] = [
     (find({"a": {"$elemMatch": {"sku": "x", "n": {"$gt": 1}}}}), "shop.orders.find{a.$elemMatch.n.$gt, a.$elemMatch.sku}"),
     (find({"a": {"$not": {"$regex": "^x"}}}), "shop.orders.find{a.$not.$regex}"),
     (find({"address": {"jane@example.org": 1}}), "shop.orders.find{address}"),
+    (find({"a": {"$gt": [{"jane": 1}]}}), "shop.orders.find{a.$gt}"),
+    (find({"$expr": {"$eq": ["$a", {"jane": 1}]}}), "shop.orders.find{$expr.$eq.$a}"),
     (find({"tags": ["a", "b"]}), "shop.orders.find{tags}"),
     (find({"$expr": {"$eq": ["$tenant_id", 5]}}), "shop.orders.find{$expr.$eq.$tenant_id}"),
     (find({"$expr": {"$gt": ["$x", {"$literal": {"$secret": 1}}]}}), "shop.orders.find{$expr.$gt.$literal, $expr.$gt.$x}"),
