@@ -12,6 +12,7 @@ APPS = (
     "perfsuite.tenancy",
     "perfsuite.monitoring",
     "perfsuite.queries",
+    "perfsuite.caching",
     "perfsuite.panel",
 )
 

@@ -1,0 +1,95 @@
+"""The circuit breaker before a shared tier: after a few failures in a row nobody asks it any more, until a probe succeeds.
+
+While it is open an operation costs a comparison. The probe is made by the reader of the channel (coherence/stream.py), in its
+own thread, so no request ever waits to find out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger("perfsuite.caching")
+
+# What a server answers when it is there and cannot serve: a replica, a server that loads its data, or one without memory.
+UNFIT = (
+    "READONLY",
+    "OOM",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "CLUSTERDOWN",
+    "BUSY",
+    "NOAUTH",
+    "UNKILLABLE",
+)
+
+
+class SharedAway(Exception):
+    """The shared tier cannot be used now."""
+
+
+class Breaker:
+    """Closed, it lets calls through and counts failures in a row; ``failures`` of them open it."""
+
+    def __init__(self, name: str, failures: int) -> None:
+        self.name = name
+        self.failures = max(1, failures)
+        self.is_open = False
+        self.since = 0.0
+        self.opened = 0
+        self.failed = 0
+        self._in_row = 0
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Run a block that talks to the server; raise ``SharedAway`` for its failures, and at once while open."""
+        if self.is_open:
+            raise SharedAway
+        try:
+            yield
+        except Exception as exc:
+            if not is_failure_of_server(exc):
+                raise
+            self.failure(exc)
+            raise SharedAway from exc
+        self._in_row = 0
+
+    def failure(self, exc: BaseException) -> None:
+        """Count a failure; open at the limit."""
+        self.failed += 1
+        self._in_row += 1
+        if self._in_row >= self.failures and not self.is_open:
+            self.is_open, self.since = True, time.time()
+            self.opened += 1
+            logger.error(
+                "The shared tier of the cache %r is left alone until it answers again: %s: %s",
+                self.name,
+                type(exc).__name__,
+                exc,
+            )
+
+    def close(self) -> None:
+        """Let calls through again."""
+        self._in_row = 0
+        if self.is_open:
+            self.is_open = False
+            logger.warning(
+                "The shared tier of the cache %r answers again after %.1f s.",
+                self.name,
+                time.time() - self.since,
+            )
+
+
+def is_failure_of_server(exc: BaseException) -> bool:
+    """Tell whether an exception says that the server cannot be used, and not that the call was wrong."""
+    import redis
+
+    if isinstance(exc, (redis.ConnectionError, redis.TimeoutError, OSError)):
+        return True
+    if type(exc).__module__.startswith("django_redis"):  # it wraps what its connections raise
+        return True
+    return isinstance(exc, redis.ResponseError) and str(exc).startswith(UNFIT)

@@ -1,0 +1,259 @@
+"""One value in the cache with what is known of it, and its form on the wire of a shared tier.
+
+Values of a few exact types are immutable and kept as they are; all others are pickled, so that a caller who changes what it got
+changes nothing in the cache. The surprising rule: a whole number that carries nothing else goes to a shared tier as its decimal
+digits, because only those can be counted up there in one step.
+
+``decode`` raises ``BadEnvelope`` for whatever is not one of ours, and for nothing else; the reader counts it and has a miss.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zlib
+from math import inf
+from typing import Any
+
+Token = tuple[int, int, int]  # of a tag: its sequence, something random, the sequence of its last removal
+Tags = tuple[tuple[str, Token], ...]
+
+RAW, PICKLED, COMPRESSED = 0, 1, 2
+IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
+PROTOCOL = 5
+# What an entry takes beside its key and its payload: the object, its instants, and its place in a tier. Measured, see
+# benchmarks/caching.py (rss).
+OVERHEAD_BYTES = 424
+TAG_BYTES = 64
+
+_MAGIC = b"pS"
+_VERSION = 1
+_HEADER = struct.Struct(
+    "<2sBBIddffH"
+)  # magic, version, form, checksum, created, expires, stale_for, cost, number of tags
+EXPIRES_AT = 16  # the offset of `expires`, which a touch overwrites in place
+_TAG = struct.Struct("<HQQQ")
+_PICKLED, _TEXT, _BYTES, _ZIPPED = 0, 1, 2, 4
+_INT64 = 1 << 63
+
+
+class BadEnvelope(Exception):
+    """What a shared tier holds under a key is no envelope of this version, or a damaged one."""
+
+
+class Entry:
+    """A value and its instants, in seconds since the epoch.
+
+    ``expires`` is when it stops being fresh, ``keep_until`` when it stops being of any use. ``cost_s`` is how long it took to
+    compute. ``checked`` is the state of the tags at which its own were last found valid. A tier adds what it takes there: its
+    ``size`` in bytes, the ``hits`` so far, and when it ``leaves`` the tier or must be looked at again.
+    """
+
+    size: int
+    hits: int
+    leaves: float
+
+    __slots__ = (
+        "checked",
+        "cost_s",
+        "created",
+        "expires",
+        "form",
+        "hits",
+        "keep_until",
+        "leaves",
+        "payload",
+        "size",
+        "tags",
+    )
+
+    def __init__(self, payload: Any, form: int, created: float, expires: float, tags: Tags = ()) -> None:
+        self.payload = payload
+        self.form = form
+        self.created = created
+        self.expires = self.keep_until = expires
+        self.tags = tags
+        self.checked = -1
+        self.cost_s = 0.0
+
+    def value(self) -> Any:
+        """Return the value; one that can be changed is made anew for each caller."""
+        if self.form == RAW:
+            return self.payload
+        return pickle.loads(self.payload if self.form == PICKLED else decompress(self.payload))  # noqa: S301 - what this cache wrote
+
+    def digest(self) -> int:
+        """Return a number that equal payloads share in every process: a checksum of 32 bits and the length."""
+        payload = self.payload
+        if self.form == RAW and type(payload) is not bytes:
+            payload = str(payload).encode("utf-8", "surrogatepass")
+        return zlib.crc32(payload) << 24 | len(payload) & 0xFFFFFF
+
+
+# Hot path: benchmarks/caching.py
+def packed(value: Any) -> tuple[Any, int]:
+    """Return a value as an entry holds it, and in which form. What cannot be pickled raises as pickle does."""
+    if type(value) in IMMUTABLE:
+        return value, RAW
+    return pickle.dumps(value, PROTOCOL), PICKLED
+
+
+# Compression
+
+
+def compressed(entry: Entry, above: int) -> Entry:
+    """Return an entry with its payload compressed where it is larger than ``above`` bytes and a tenth is saved; else itself."""
+    if entry.form != PICKLED:
+        packed_payload = _large_raw(entry, above)
+    else:
+        packed_payload = entry.payload if len(entry.payload) > above else None
+    if packed_payload is None:
+        return entry
+    smaller = compress(packed_payload)
+    if smaller is None or len(smaller) > 0.9 * len(packed_payload):
+        return entry
+    return _with_payload(entry, smaller, COMPRESSED)
+
+
+def expanded(entry: Entry) -> Entry:
+    """Return an entry with its payload as the upper tiers hold it; the inverse of ``compressed``."""
+    if entry.form != COMPRESSED:
+        return entry
+    payload = decompress(entry.payload)
+    value = pickle.loads(payload)  # noqa: S301 - what this cache wrote
+    if type(value) in IMMUTABLE:
+        return _with_payload(entry, value, RAW)
+    return _with_payload(entry, payload, PICKLED)
+
+
+def _large_raw(entry: Entry, above: int) -> bytes | None:
+    if entry.form == RAW and type(entry.payload) in (str, bytes) and len(entry.payload) > above:
+        return pickle.dumps(entry.payload, PROTOCOL)
+    return None
+
+
+def _with_payload(entry: Entry, payload: Any, form: int) -> Entry:
+    made = Entry(payload, form, entry.created, entry.expires, entry.tags)
+    made.keep_until, made.checked, made.cost_s = entry.keep_until, entry.checked, entry.cost_s
+    return made
+
+
+def compress(payload: bytes) -> bytes | None:
+    """Return the payload compressed by Zstandard, or None where there is no such library."""
+    codec = _zstd()
+    return None if codec is None else codec[0](payload)
+
+
+def decompress(payload: bytes) -> bytes:
+    """Undo ``compress``."""
+    codec = _zstd()
+    if codec is None:
+        raise BadEnvelope("it is compressed, and 'zstandard' is not installed here")
+    plain: bytes = codec[1](payload)
+    return plain
+
+
+_codec: tuple[Any, Any] | bool | None = False
+
+
+def _zstd() -> tuple[Any, Any] | None:
+    global _codec
+    if _codec is False:
+        try:
+            import zstandard
+        except ImportError:
+            _codec = None
+        else:
+            # Compressors are not to be shared by threads; making one costs a microsecond.
+            _codec = (
+                lambda data: zstandard.ZstdCompressor(level=3).compress(data),
+                lambda data: zstandard.ZstdDecompressor().decompress(data),
+            )
+    return _codec  # type: ignore[return-value]  # never False here
+
+
+# The wire
+
+
+def encode(entry: Entry, compress_above: int | None) -> bytes:
+    """Return an entry as a shared tier stores it."""
+    payload, form = entry.payload, _PICKLED
+    if entry.form == RAW:
+        kind = type(payload)
+        if (
+            kind is int
+            and not entry.tags
+            and entry.keep_until == entry.expires
+            and -_INT64 <= payload < _INT64
+        ):
+            return b"%d" % payload
+        if kind is str:
+            payload, form = payload.encode("utf-8", "surrogatepass"), _TEXT
+        elif kind is bytes:
+            form = _BYTES
+        else:
+            payload = pickle.dumps(payload, PROTOCOL)
+    elif entry.form == COMPRESSED:
+        form |= _ZIPPED
+    if compress_above is not None and not form & _ZIPPED and len(payload) > compress_above:
+        smaller = compress(payload)
+        if smaller is not None and len(smaller) <= 0.9 * len(payload):
+            payload, form = smaller, form | _ZIPPED
+    parts = []
+    for tag, token in entry.tags:
+        name = tag.encode()
+        parts += [_TAG.pack(len(name), *token), name]
+    stale_for = entry.keep_until - entry.expires if entry.expires != inf else 0.0
+    body = b"".join([*parts, payload])
+    header = _HEADER.pack(
+        _MAGIC,
+        _VERSION,
+        form,
+        zlib.crc32(body),
+        entry.created,
+        entry.expires,
+        stale_for,
+        entry.cost_s,
+        len(entry.tags),
+    )
+    return header + body
+
+
+def decode(data: bytes, now: float) -> Entry:
+    """Return the entry that ``encode`` made ``data`` of. ``expires`` of a bare number is infinite: the store keeps its time."""
+    if data[:2] != _MAGIC:
+        return _number(data, now)
+    try:
+        _, version, form, checksum, created, expires, stale_for, cost_s, count = _HEADER.unpack_from(data)
+        if version != _VERSION:
+            raise BadEnvelope(f"its version is {version}, this is {_VERSION}")
+        if zlib.crc32(memoryview(data)[_HEADER.size :]) != checksum:
+            raise BadEnvelope("its checksum does not fit")
+        at, tags = _HEADER.size, []
+        for _ in range(count):
+            length, *token = _TAG.unpack_from(data, at)
+            at += _TAG.size
+            tags.append((data[at : at + length].decode(), (token[0], token[1], token[2])))
+            at += length
+        payload: Any = data[at:]
+        if form & _ZIPPED:
+            payload = decompress(payload)
+        kind = form & ~_ZIPPED
+        if kind == _TEXT:
+            payload = payload.decode("utf-8", "surrogatepass")
+        elif kind not in (_BYTES, _PICKLED):
+            raise BadEnvelope(f"its form is {form}")
+    except BadEnvelope:
+        raise
+    except Exception as exc:  # anything may be in there, and any of it is only a miss
+        raise BadEnvelope(f"it cannot be read: {type(exc).__name__}") from exc
+    entry = Entry(payload, PICKLED if kind == _PICKLED else RAW, created, expires, tuple(tags))
+    entry.keep_until, entry.cost_s = expires + stale_for, cost_s
+    return entry
+
+
+def _number(data: bytes, now: float) -> Entry:
+    digits = data[1:] if data[:1] == b"-" else data
+    if not digits.isdigit() or len(digits) > 19:
+        raise BadEnvelope("it is not an envelope")
+    return Entry(int(data), RAW, now, inf)

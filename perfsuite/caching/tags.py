@@ -1,0 +1,180 @@
+"""Tags: what is known of each tag's last invalidation, and what a miss remembers for the ``set`` that follows it.
+
+An entry carries the tokens that its tags had when its computation began. Invalidating a tag gives it a new token, so all entries
+that carry an older one are misses, however many there are. A token is never guessed: one that was lost is made anew, and what was
+stored before is a miss.
+
+``get`` and a later ``set`` do not say that they belong together. So a miss leaves a lease, the sequence of invalidations at that
+moment, in the context of the thread or task that missed; the ``set`` of the same key, in the same context, is refused when one
+of its tags was invalidated since. Leases are few per context and end with the request. A cache that has never seen a tag leaves
+none; for a minute after its first, a ``set`` without a lease is taken for one whose miss came before that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from itertools import islice
+from typing import Any
+
+from django.core.signals import request_started
+
+from perfsuite.caching.entry import Entry, Tags, Token
+
+MAX_TAGS = 100_000
+MAX_LEASES = 256
+NEW_S = 60.0
+MAX_TAG_LENGTH = 200
+
+
+class TagClock:
+    """The tokens of the tags that this process knows. ``clock`` moves whenever one of them changes or is forgotten.
+
+    ``seq`` is the newest sequence seen, of whatever tag. Whoever changes something holds the lock of the cache.
+    """
+
+    __slots__ = ("_floor", "_since", "clock", "in_use", "seq", "tokens")
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self.seq = 0
+        self.tokens: dict[str, Token] = {}
+        self.in_use = False
+        self._floor = 0  # the sequence when tokens were last forgotten
+        self._since = 0.0
+
+    def are_new(self) -> bool:
+        """Tell whether the first tag came so lately that a computation may have begun before it, and left no lease."""
+        return time.monotonic() - self._since < NEW_S
+
+    def _used(self) -> None:
+        if not self.in_use:
+            self.in_use, self._since = True, time.monotonic()
+
+    # Hot path: benchmarks/caching.py
+    def is_valid(self, entry: Entry) -> bool:
+        """Tell whether all tags of an entry still have the tokens that it carries; one that is not known here has not."""
+        clock, tokens = self.clock, self.tokens
+        for tag, token in entry.tags:
+            if tokens.get(tag) != token:
+                return False
+        entry.checked = clock
+        return True
+
+    def may_be_shown(self, entry: Entry) -> bool:
+        """Tell whether an entry, invalid by now, was only outdated and not removed: whether it may be served as stale."""
+        for tag, token in entry.tags:
+            now = self.tokens.get(tag)
+            if now is None or now[2] > token[0]:
+                return False
+        return True
+
+    def unknown(self, tags: Iterable[str]) -> list[str]:
+        """Return those tags whose tokens are not known here."""
+        return [tag for tag in tags if tag not in self.tokens]
+
+    def capture(self, tags: Iterable[str]) -> Tags:
+        """Return the tags with their tokens. One that is not known was not invalidated since tokens were last forgotten."""
+        self._used()
+        self._make_room()
+        return tuple([(tag, self.tokens.setdefault(tag, (self._floor, 0, 0))) for tag in tags])
+
+    def invalidate(self, tag: str, remove: bool) -> None:
+        """Give a tag a new token of this process's own making."""
+        self._used()
+        self.seq += 1
+        before = self.tokens.get(tag)
+        removed = self.seq if remove else before[2] if before else 0
+        self.tokens[tag] = (self.seq, 0, removed)
+        self.clock += 1
+        self._make_room()
+
+    def begin_at(self, seq: int) -> None:
+        """Go by the sequence of a server that several processes share; leases are left from the start."""
+        self.in_use = True
+        self.seq = max(self.seq, seq)
+
+    def learn(self, tag: str, token: Token) -> None:
+        """Take over a token from elsewhere, unless a newer one is known."""
+        self._used()
+        if token[0] > self.seq:
+            self.seq = token[0]
+        before = self.tokens.get(tag)
+        if before is None or token[0] > before[0] or (token[0] == before[0] and token != before):
+            self.tokens[tag] = token
+            self.clock += 1
+            self._make_room()
+
+    def forget(self) -> None:
+        """Forget all tokens."""
+        self.tokens.clear()
+        self._forgotten()
+
+    def _make_room(self) -> None:
+        if len(self.tokens) > MAX_TAGS:
+            for tag in list(islice(self.tokens, MAX_TAGS // 4)):
+                self.tokens.pop(tag, None)
+            self._forgotten()
+
+    def _forgotten(self) -> None:
+        self.seq += 1
+        self._floor = self.seq
+        self.clock += 1
+
+
+# A lease: the key, the sequence at the miss (None once it was used), the lease before it, and how many there are.
+Lease = tuple[str, "int | None", Any, int]
+NO_LEASES: Lease = ("", None, None, 0)
+
+
+class Leases:
+    """The leases of one cache. A chain of tuples, so that a task that inherits a context cannot change its parent's."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self) -> None:
+        self.variable: ContextVar[Lease] = ContextVar("perfsuite_cache_leases", default=NO_LEASES)
+        _variables.append(self.variable)
+
+    # Hot path: benchmarks/caching.py
+    def leave(self, key: str, seq: int) -> None:
+        """Remember, in this context, which invalidations were known when this key was missed."""
+        before = self.variable.get()
+        length = before[3]
+        self.variable.set((key, seq, before, length + 1) if length < MAX_LEASES else (key, seq, NO_LEASES, 1))
+
+    def take(self, key: str) -> int | None:
+        """Return the sequence at the last miss of a key in this context, once; None where there was no miss."""
+        newest = lease = self.variable.get()
+        while lease[2] is not None:
+            if lease[0] == key:
+                if lease[1] is not None:
+                    self.variable.set((key, None, newest, newest[3] + 1))
+                return lease[1]
+            lease = lease[2]
+        return None
+
+
+_variables: list[ContextVar[Lease]] = []
+
+
+def _forget_leases(**kwargs: object) -> None:
+    for variable in _variables:
+        variable.set(NO_LEASES)
+
+
+request_started.connect(_forget_leases, dispatch_uid="perfsuite.caching.leases")
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags, each once. Whatever is no tag raises with what to write."""
+    if isinstance(tags, (str, bytes)):
+        raise TypeError(f"tags is {tags!r}; write a list of strings, such as [{tags!r}].")
+    found = tuple(dict.fromkeys(tags))
+    for tag in found:
+        if not isinstance(tag, str):
+            raise TypeError(f"{tag!r} is no tag; a tag is a string, such as {str(tag)!r}.")
+        if not tag or len(tag) > MAX_TAG_LENGTH:
+            raise ValueError(f"{tag!r} is no tag; a tag has 1 to {MAX_TAG_LENGTH} characters.")
+    return found

@@ -1,0 +1,1 @@
+"""The tiers: memory of this process, and what processes share."""

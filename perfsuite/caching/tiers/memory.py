@@ -1,0 +1,138 @@
+"""A tier in the memory of this process: the least recently used go when its bytes are used up.
+
+Looking up takes no lock: the methods of ``OrderedDict`` are single steps. Whoever changes a tier holds the lock of its cache. A
+library's LRU would look up as quickly, but tells nobody what it evicts, and that moves down a tier and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from math import inf
+from sys import getsizeof
+
+from perfsuite.caching.entry import OVERHEAD_BYTES, TAG_BYTES, Entry, compressed, expanded
+
+# Expired entries are looked for by those who store something: so many are looked at in one sweep.
+SWEPT = 32
+
+
+@dataclass(frozen=True)
+class TierOptions:
+    """What a tier may hold, and for how long: ``ttl_s`` None is without end. ``alias`` makes it a shared tier."""
+
+    name: str
+    max_bytes: int = 0
+    ttl_s: float | None = None
+    compress_above: int | None = None
+    alias: str = ""
+
+
+NOBODY: list[tuple[str, Entry]] = []
+
+
+class MemoryTier:
+    """Entries by key, the least recently used first. ``hits`` and the others count since the process began."""
+
+    __slots__ = (
+        "_compress_above",
+        "_to_sweep",
+        "_ttl_s",
+        "by_bytes",
+        "by_expiry",
+        "bytes",
+        "entries",
+        "hits",
+        "max_bytes",
+        "name",
+        "options",
+        "promotions",
+        "rejected",
+    )  # fmt: skip
+
+    def __init__(self, options: TierOptions) -> None:
+        self.options = options
+        self.name = options.name
+        self.max_bytes = options.max_bytes
+        self._compress_above = options.compress_above
+        self._ttl_s = inf if options.ttl_s is None else options.ttl_s
+        self.entries: OrderedDict[str, Entry] = OrderedDict()
+        self.bytes = 0
+        self.hits = count()  # counted by next(), which is one step for all threads
+        self.promotions = 0
+        self.by_bytes = 0
+        self.by_expiry = 0
+        self.rejected = 0
+        self._to_sweep: Iterator[str] = iter(())
+
+    # Hot path: benchmarks/caching.py
+    def put(self, key: str, entry: Entry, now: float) -> list[tuple[str, Entry]] | None:
+        """Store an entry as the most recently used; return those that had to go for it, or None if it does not fit at all.
+
+        The key is in no tier: whoever stores takes it out of all of them first.
+        """
+        if self._compress_above is not None:
+            entry = compressed(entry, self._compress_above)
+        size = getsizeof(entry.payload) + getsizeof(key) + OVERHEAD_BYTES
+        if entry.tags:
+            size += TAG_BYTES * len(entry.tags)
+        if size > self.max_bytes:
+            self.rejected += 1
+            return None
+        entry.size = size
+        leaves, expires = now + self._ttl_s, entry.expires
+        entry.leaves = leaves if leaves < expires else expires
+        entry.hits = 0
+        self.entries[key] = entry
+        self.bytes += size
+        return self._make_room() if self.bytes > self.max_bytes else NOBODY
+
+    def pop(self, key: str) -> Entry | None:
+        """Take an entry out."""
+        entry = self.entries.pop(key, None)
+        if entry is not None:
+            self.bytes -= entry.size
+        return entry
+
+    def take_up(self, key: str) -> Entry | None:
+        """Take an entry out for the tier above."""
+        entry = self.pop(key)
+        if entry is None:
+            return None
+        self.promotions += 1
+        return expanded(entry)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.entries.clear()
+        self.bytes = 0
+
+    def sweep(self, now: float) -> list[tuple[str, Entry]]:
+        """Look at a few entries; drop those of no more use and return those that have stayed their time in this tier."""
+        moved: list[tuple[str, Entry]] = []
+        for _ in range(SWEPT):
+            key = next(self._to_sweep, None)
+            if key is None:
+                self._to_sweep = iter(list(self.entries))
+                break
+            entry = self.entries.get(key)
+            if entry is None or now < entry.leaves:
+                continue
+            if now >= entry.keep_until:
+                self.pop(key)
+                self.by_expiry += 1
+            elif now < entry.expires:
+                self.pop(key)
+                moved.append((key, entry))
+        return moved
+
+    def _make_room(self) -> list[tuple[str, Entry]]:
+        gone = []
+        while self.bytes > self.max_bytes:
+            victim = self.entries.popitem(last=False)
+            self.bytes -= victim[1].size
+            self.by_bytes += 1
+            gone.append(victim)
+        return gone
