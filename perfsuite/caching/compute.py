@@ -121,7 +121,7 @@ def _lead(
 def _refresh_early(cache: Storing, wanted: Wanted, entry: Entry, factory: Callable[[], Any]) -> None:
     """Have a value computed anew before it expires, where the caller would rather see an old one than wait."""
     engine, options = cache.engine, cache.engine.options
-    if entry.keep_until <= entry.expires or not options.refresh_at:
+    if not entry.stale_for or not options.refresh_at:
         return
     due = entry.created + options.refresh_at * (entry.expires - entry.created)
     if _now() < due or _is_throttled(engine, wanted.full):

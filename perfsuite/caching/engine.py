@@ -17,7 +17,7 @@ from math import inf
 from typing import Any
 
 from perfsuite.caching.coherence import Message
-from perfsuite.caching.coherence.host import ChannelUnusable, HostChannel, channel_name
+from perfsuite.caching.coherence.host import ARRIVALS, ChannelUnusable, HostChannel, channel_name
 from perfsuite.caching.entry import Entry, expanded
 from perfsuite.caching.flight import Flights
 from perfsuite.caching.options import CacheOptions
@@ -27,7 +27,7 @@ from perfsuite.caching.tiers.memory import MemoryTier
 logger = logging.getLogger("perfsuite.caching")
 
 # Each so manieth time that something is stored, expired entries are looked for.
-SWEEP_EVERY = 8
+SWEEP_EVERY = 32
 # The hit in a tier that takes an entry one tier up.
 PROMOTING_HIT = 2
 
@@ -65,7 +65,6 @@ class Engine:
         )
         self.tiers = [MemoryTier(tier) for tier in options.memory]
         self._puts = 0
-        self._maps = [tier.entries for tier in self.tiers]
         self.enters = min(1, len(self.tiers) - 1)  # the tier of new entries: warm
         self.throttled: dict[str, float] = {}  # keys whose refresh failed, and until when none is tried
         self.trusted_until = inf
@@ -132,9 +131,12 @@ class Engine:
     def stale(self, key: str, now: float) -> Entry | None:
         """Return an entry that is not fresh any more and may still be served as stale."""
         entry = self.held(key)
-        if entry is None or now >= entry.keep_until or not self.tags.may_be_shown(entry):
+        if entry is None or not self._may_be_shown(entry, now):
             return None
         return entry
+
+    def _may_be_shown(self, entry: Entry, now: float) -> bool:
+        return entry.stale_for > 0 and now < entry.keep_until and self.tags.may_be_shown(entry)
 
     def _may_stay(self, key: str, place: int, entry: Entry, now: float) -> bool:
         """Deal with an entry that has stayed its time: move it down if it is fresh, forget it if it is of no use."""
@@ -165,9 +167,10 @@ class Engine:
         self._puts += 1
         if not self._puts % SWEEP_EVERY:
             self._sweep(now)
-        for entries in self._maps:
-            if key in entries:
-                self.drop(key)
+        for tier in self.tiers:
+            if key in tier.entries:
+                tier.pop(key)
+                break  # it is in one tier at most
         return self._put_at(key, entry, wanted, now)
 
     def _sweep(self, now: float) -> None:
@@ -206,7 +209,7 @@ class Engine:
         below = place + 1
         if below < len(self.tiers):
             for key, entry in moved:
-                if now < entry.keep_until and (not entry.tags or self.tags.is_valid(entry)):
+                if (now < entry.expires and self.tags.is_valid(entry)) or self._may_be_shown(entry, now):
                     self._put_at(key, entry, below, now)
 
     # What other processes did
@@ -260,9 +263,8 @@ class Engine:
         if entry is None:
             return
         if is_set and expanded(entry).digest() == digest:
-            with_stale = entry.keep_until - entry.expires if entry.expires != inf else 0.0
             entry.leaves = min(entry.leaves, expires)
-            entry.expires, entry.keep_until = expires, expires + with_stale
+            entry.expires = expires
             return
         self.drop(key)
 
@@ -270,7 +272,7 @@ class Engine:
     def tell(self, op: str, key: str = "", entry: Entry | None = None) -> None:
         """Tell the other processes of this host, where there are any."""
         channel = self.channel
-        if channel is None or channel.is_alone():
+        if channel is None or channel.alone_since == channel.counter[ARRIVALS]:
             return
         if entry is None:
             seen = channel.publish(op, key)

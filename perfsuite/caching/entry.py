@@ -44,7 +44,7 @@ class BadEnvelope(Exception):
 class Entry:
     """A value and its instants, in seconds since the epoch.
 
-    ``expires`` is when it stops being fresh, ``keep_until`` when it stops being of any use. ``cost_s`` is how long it took to
+    ``expires`` is when it stops being fresh; for ``stale_for`` seconds more it may be served as stale. ``cost_s`` is how long it took to
     compute. ``checked`` is the state of the tags at which its own were last found valid. A tier adds what it takes there: its
     ``size`` in bytes, the ``hits`` so far, and when it ``leaves`` the tier or must be looked at again.
     """
@@ -60,10 +60,10 @@ class Entry:
         "expires",
         "form",
         "hits",
-        "keep_until",
         "leaves",
         "payload",
         "size",
+        "stale_for",
         "tags",
     )
 
@@ -71,10 +71,16 @@ class Entry:
         self.payload = payload
         self.form = form
         self.created = created
-        self.expires = self.keep_until = expires
+        self.expires = expires
+        self.stale_for = 0.0
         self.tags = tags
         self.checked = -1
         self.cost_s = 0.0
+
+    @property
+    def keep_until(self) -> float:
+        """When it stops being of any use."""
+        return self.expires + self.stale_for
 
     def value(self) -> Any:
         """Return the value; one that can be changed is made anew for each caller."""
@@ -134,7 +140,7 @@ def _large_raw(entry: Entry, above: int) -> bytes | None:
 
 def _with_payload(entry: Entry, payload: Any, form: int) -> Entry:
     made = Entry(payload, form, entry.created, entry.expires, entry.tags)
-    made.keep_until, made.checked, made.cost_s = entry.keep_until, entry.checked, entry.cost_s
+    made.stale_for, made.checked, made.cost_s = entry.stale_for, entry.checked, entry.cost_s
     return made
 
 
@@ -180,12 +186,7 @@ def encode(entry: Entry, compress_above: int | None) -> bytes:
     payload, form = entry.payload, _PICKLED
     if entry.form == RAW:
         kind = type(payload)
-        if (
-            kind is int
-            and not entry.tags
-            and entry.keep_until == entry.expires
-            and -_INT64 <= payload < _INT64
-        ):
+        if kind is int and not entry.tags and not entry.stale_for and -_INT64 <= payload < _INT64:
             return b"%d" % payload
         if kind is str:
             payload, form = payload.encode("utf-8", "surrogatepass"), _TEXT
@@ -203,7 +204,6 @@ def encode(entry: Entry, compress_above: int | None) -> bytes:
     for tag, token in entry.tags:
         name = tag.encode()
         parts += [_TAG.pack(len(name), *token), name]
-    stale_for = entry.keep_until - entry.expires if entry.expires != inf else 0.0
     body = b"".join([*parts, payload])
     header = _HEADER.pack(
         _MAGIC,
@@ -212,7 +212,7 @@ def encode(entry: Entry, compress_above: int | None) -> bytes:
         zlib.crc32(body),
         entry.created,
         entry.expires,
-        stale_for,
+        entry.stale_for,
         entry.cost_s,
         len(entry.tags),
     )
@@ -248,7 +248,7 @@ def decode(data: bytes, now: float) -> Entry:
     except Exception as exc:  # anything may be in there, and any of it is only a miss
         raise BadEnvelope(f"it cannot be read: {type(exc).__name__}") from exc
     entry = Entry(payload, PICKLED if kind == _PICKLED else RAW, created, expires, tuple(tags))
-    entry.keep_until, entry.cost_s = expires + stale_for, cost_s
+    entry.stale_for, entry.cost_s = stale_for, cost_s
     return entry
 
 

@@ -102,7 +102,7 @@ class Storing(BaseCache):
     def _keep_stale(self, entry: Entry, stale_for: float | None) -> None:
         extra = self._engine.options.stale_for if stale_for is None else stale_for
         if extra and entry.expires > entry.created:
-            entry.keep_until = entry.expires + extra
+            entry.stale_for = extra
 
     def _captured(self, full: str, tags: tuple[str, ...]) -> Tags | None:
         """Return the tags' tokens, or None if one of them was invalidated since this context missed the key."""
@@ -163,7 +163,7 @@ class Storing(BaseCache):
     def _store_here(self, full: str, entry: Entry, now: float, place: int | None) -> None:
         """Store in memory and tell the other processes; called with the lock held."""
         engine = self._engine
-        if now >= entry.keep_until:
+        if now >= entry.expires + entry.stale_for:
             engine.drop(full)
             engine.tell("D", full)
             return
@@ -206,6 +206,5 @@ def renewed(entry: Entry, expires: float) -> Entry:
     """Return a copy of an entry with another end."""
     made = Entry(entry.payload, entry.form, entry.created, expires, entry.tags)
     made.cost_s = entry.cost_s
-    if entry.keep_until > entry.expires:
-        made.keep_until = expires + (entry.keep_until - entry.expires)
+    made.stale_for = entry.stale_for
     return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -17,12 +18,13 @@ from perfsuite.caching import compute
 from perfsuite.caching.asynchronous import AsyncMethods
 from perfsuite.caching.breaker import SharedAway
 from perfsuite.caching.conf import CachingSettings
-from perfsuite.caching.entry import PICKLED, RAW, Entry, packed
+from perfsuite.caching.entry import IMMUTABLE, PICKLED, PROTOCOL, RAW, Entry, packed
 from perfsuite.caching.storing import MAX_PLAIN_KEY, renewed
 from perfsuite.caching.tags import checked_tags
 
 _now = time.time
 _loads = pickle.loads
+_dumps = pickle.dumps
 
 
 class TieredCache(AsyncMethods):
@@ -69,6 +71,7 @@ class TieredCache(AsyncMethods):
         entry = self._found_lower(full)
         return default if entry is None else entry.value()
 
+    # Hot path: benchmarks/caching.py
     def set(
         self,
         key: Any,
@@ -85,10 +88,17 @@ class TieredCache(AsyncMethods):
         ``tags`` name what it depends on; it is not stored when one of them was invalidated since this context missed the key.
         ``tier`` puts it into that one, ``stale_for`` keeps it so many seconds longer for ``get_or_set`` to fall back on.
         """
-        full = self._full(key, version)
-        payload, form = packed(value)
+        full = (
+            f"{self._prefix}{key}" if version is None and self._is_default_key else self._made(key, version)
+        )
+        if not full.isprintable() or " " in full or len(full) > MAX_PLAIN_KEY:
+            self.validate_key(full)
+        payload, form = (value, RAW) if type(value) in IMMUTABLE else (_dumps(value, PROTOCOL), PICKLED)
         now = _now()
-        entry = Entry(payload, form, now, self._expiry(timeout, now))
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        expires = inf if timeout is None else now + timeout if timeout > 0 else now - 1.0
+        entry = Entry(payload, form, now, expires)
         if tags:
             captured = self._captured(full, checked_tags(tags))
             if captured is None:

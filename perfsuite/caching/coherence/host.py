@@ -43,7 +43,7 @@ PAGE_BYTES = 4096
 MAX_LOG_BYTES = 1 << 20
 LOOK_EVERY_WRITES = 64
 LOOK_EVERY_S = 1.0
-_COUNTER, _EPOCH, _ARRIVALS = 0, 1, 2
+_COUNTER, _EPOCH, ARRIVALS = 0, 1, 2
 
 
 class ChannelUnusable(Exception):
@@ -52,6 +52,8 @@ class ChannelUnusable(Exception):
 
 class HostChannel:
     """This process's end of the channel called ``name``. Called with the lock of its cache held, but for ``counter``."""
+
+    counter: memoryview
 
     def __init__(self, name: str, directory: str = "") -> None:
         self.folder = run_folder(directory)
@@ -65,7 +67,7 @@ class HostChannel:
     # Hot path: benchmarks/caching.py
     def is_alone(self) -> bool:
         """Tell whether there is nobody to be told."""
-        return self._alone_since == self._page[_ARRIVALS]
+        return self.alone_since == self.counter[ARRIVALS]
 
     # Hot path: benchmarks/caching.py
     def publish(self, op: str, key: str = "", digest: int = 0, expires: float = 0.0) -> int | None:
@@ -74,23 +76,18 @@ class HostChannel:
         Return the value that the counter has if nobody else has written since the last ``read``, so that there is nothing to
         read; else None.
         """
-        page = self._page
+        page = self.counter
         if "\\" in key or "\n" in key:
             key = key.replace("\\", "\\\\").replace("\n", "\\n")
         instant = "" if expires == inf else f"{int(expires * 1_000):x}"
         line = f"\n{op}{self._me}{digest:x} {instant} {key}\n".encode("utf-8", "surrogatepass")
         try:
-            while True:
-                epoch = page[_EPOCH]
-                if epoch != self._write_epoch:
-                    self._open_for_writing(epoch)
-                if os.write(self._write_fd, line) != len(line):
-                    raise OSError("a line was cut off")
-                if page[_EPOCH] == epoch:
-                    break
+            self._append(line)
         except OSError as exc:
             logger.warning("The cache's channel %s cannot be written: %s", self.path, exc)
-            page[_EPOCH] += 2
+            with contextlib.suppress(OSError), self._locked_page():
+                page[_EPOCH] += 2
+                self._open_for_writing(page[_EPOCH], create=True)
         value = page[_COUNTER] = self._salt | next(self._values)
         # After the counter: whoever appends from now on changes it once more.
         end = os.lseek(self._read_fd, 0, os.SEEK_END)
@@ -103,18 +100,37 @@ class HostChannel:
             return None
         return value if is_alone else None
 
+    def _append(self, line: bytes) -> None:
+        page = self.counter
+        while True:
+            epoch = page[_EPOCH]
+            try:
+                if epoch != self._write_epoch:
+                    self._open_for_writing(epoch)
+            except FileNotFoundError:
+                if page[_EPOCH] == epoch:
+                    raise
+                continue
+            if os.write(self._write_fd, line) != len(line):
+                raise OSError("a line was cut off")
+            if page[_EPOCH] == epoch:
+                return
+
     def read(self) -> list[Message] | None:
         """Return what was written since the last call, in its order; None where something was missed."""
         messages, is_whole = self._read_on()
-        epoch = self._page[_EPOCH]
-        while is_whole and epoch != self._read_epoch:
-            is_whole = epoch == self._read_epoch + 1
-            self._open_for_reading(epoch, from_start=True)
+        while (epoch := self.counter[_EPOCH]) != self._read_epoch:
+            is_next = epoch == self._read_epoch + 1
+            try:
+                self._open_for_reading(epoch, from_start=is_whole and is_next)
+            except OSError:
+                # It is followed by another already, or nobody could make it; what it said is lost.
+                is_whole = False
+                if self.counter[_EPOCH] == epoch:
+                    return None
+                continue
             more, ok = self._read_on()
-            messages, is_whole = messages + more, is_whole and ok
-            epoch = self._page[_EPOCH]
-        if not is_whole and epoch != self._read_epoch:
-            self._open_for_reading(epoch, from_start=False)
+            messages, is_whole = messages + more, is_whole and is_next and ok
         return messages if is_whole else None
 
     def is_current(self, now: float) -> bool:
@@ -135,7 +151,7 @@ class HostChannel:
     def after_fork(self) -> None:
         """Become a process of its own."""
         self._start_of_values()
-        self._alone_since = 0
+        self.alone_since = 0
         with contextlib.suppress(OSError), self._locked_page():
             self._arrive()
 
@@ -155,16 +171,15 @@ class HostChannel:
                     os.posix_fallocate(fd, 0, PAGE_BYTES)
                 found = os.fstat(fd)
                 self._identity = found.st_ino, found.st_dev
-                self._page = memoryview(mmap.mmap(fd, PAGE_BYTES)).cast("Q")
-                if self._page[_EPOCH] == 0:
-                    self._page[_EPOCH] = time.time_ns()
-                epoch = self._page[_EPOCH]
-                self._open_for_writing(epoch)
+                self.counter = memoryview(mmap.mmap(fd, PAGE_BYTES)).cast("Q")
+                if self.counter[_EPOCH] == 0:
+                    self.counter[_EPOCH] = time.time_ns()
+                epoch = self.counter[_EPOCH]
+                self._open_for_writing(epoch, create=True)
                 self._open_for_reading(epoch, from_start=False)
                 self._arrive()
         except OSError as exc:
             raise ChannelUnusable(f"{self.path}: {exc}") from exc
-        self.counter = self._page
         self._looked_at = time.time()
 
     @contextlib.contextmanager
@@ -189,7 +204,7 @@ class HostChannel:
             os.close(self._here_fd)
         self._here_fd = fd
         fcntl.flock(fd, fcntl.LOCK_SH)
-        self._page[_ARRIVALS] += 1
+        self.counter[ARRIVALS] += 1
         self._find_others()
 
     def _find_others(self) -> None:
@@ -197,11 +212,11 @@ class HostChannel:
 
         Without that, two who try at once would each let go of their own lock for a moment, and each find nobody.
         """
-        arrivals = self._page[_ARRIVALS]
-        self._alone_since = 0
+        arrivals = self.counter[ARRIVALS]
+        self.alone_since = 0
         try:
             fcntl.flock(self._here_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._alone_since = arrivals
+            self.alone_since = arrivals
         except OSError:
             pass
         fcntl.flock(self._here_fd, fcntl.LOCK_SH)
@@ -209,18 +224,19 @@ class HostChannel:
     def _log(self, epoch: int) -> Path:
         return self.folder / f"{self.name}.{epoch}.log"
 
-    def _open(self, epoch: int) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(self._log(epoch), flags, 0o600)
+    def _open(self, epoch: int, create: bool) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(self._log(epoch), flags | os.O_CREAT if create else flags, 0o600)
 
-    def _open_for_writing(self, epoch: int) -> None:
-        fd = self._open(epoch)
+    def _open_for_writing(self, epoch: int, create: bool = False) -> None:
+        """Open the log of an epoch. Only who holds the page's lock makes one: else a log that is gone would come back empty."""
+        fd = self._open(epoch, create)
         if self._write_fd >= 0:
             os.close(self._write_fd)
         self._write_fd, self._write_epoch = fd, epoch
 
     def _open_for_reading(self, epoch: int, from_start: bool) -> None:
-        fd = self._open(epoch)
+        fd = self._open(epoch, create=False)
         if self._read_fd >= 0:
             os.close(self._read_fd)
         self._read_fd, self._read_epoch, self._rest = fd, epoch, b""
@@ -230,10 +246,10 @@ class HostChannel:
         """Have the log followed by another, unless somebody else is at it."""
         with contextlib.suppress(OSError), self._locked_page(wait=False):
             old = self._write_epoch
-            if self._page[_EPOCH] == old:
-                self._open_for_writing(old + 1)
-                self._page[_EPOCH] = old + 1
-                self._page[_COUNTER] = self._salt | next(self._values)
+            if self.counter[_EPOCH] == old:
+                self._open_for_writing(old + 1, create=True)
+                self.counter[_EPOCH] = old + 1
+                self.counter[_COUNTER] = self._salt | next(self._values)
                 os.unlink(self._log(old))  # all who are attached have it open
 
     def _read_on(self) -> tuple[list[Message], bool]:
@@ -268,7 +284,7 @@ class HostChannel:
     _write_fd = _read_fd = _here_fd = -1
     _write_epoch = _read_epoch = _offset = 0
     _rest = b""
-    _alone_since = 0  # the arrivals when it was found to be alone; never 0 in the page
+    alone_since = 0  # the arrivals when it was found to be alone; never 0 in the page
 
     def close(self) -> None:
         """Let go of the files. The page stays mapped while somebody still looks at its counter."""
