@@ -45,8 +45,8 @@ class Entry:
     """A value and its instants, in seconds since the epoch.
 
     ``expires`` is when it stops being fresh; for ``stale_for`` seconds more it may be served as stale. ``cost_s`` is how long it
-    took to compute. ``checked`` is the state of the tags at which its own were last found valid. A tier adds what it takes there: its
-    ``size`` in bytes, the ``hits`` so far, and when it ``leaves`` the tier or must be looked at again.
+    took to compute. ``checked`` is the state of the tags at which its own were last found valid. A tier adds what it takes there:
+    its ``size`` in bytes, the ``hits`` so far, and when it ``leaves`` the tier or must be looked at again.
     """
 
     size: int

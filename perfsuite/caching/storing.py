@@ -83,7 +83,10 @@ class Storing(BaseCache):
             entry = engine.shared.fetch(full, _now())
         if entry is None:
             next(self._misses)
-            self._engine.leases.leave(full, self._tags.seq)
+            if self._tags.in_use:
+                self._engine.leases.leave(full, self._tags.seq)
+            else:
+                self._tags.early.append(full)
         return entry
 
     def _expiry(self, timeout: Any, now: float) -> float:
@@ -108,7 +111,7 @@ class Storing(BaseCache):
         """Return the tags' tokens, or None if one of them was invalidated since this context missed the key."""
         captured = self.tokens(tags)
         lease = self._engine.leases.take(full)
-        if lease is None and self._tags.are_new():
+        if lease is None and self._tags.early and self._tags.was_missed_early(full):
             lease = 0
         if lease is not None and any(token[0] > lease for _, token in captured):
             return None

@@ -7,12 +7,12 @@ stored before is a miss.
 ``get`` and a later ``set`` do not say that they belong together. So a miss leaves a lease, the sequence of invalidations at that
 moment, in the context of the thread or task that missed; the ``set`` of the same key, in the same context, is refused when one
 of its tags was invalidated since. Leases are few per context and end with the request. A cache that has never seen a tag leaves
-none; for a minute after its first, a ``set`` without a lease is taken for one whose miss came before that.
+none; it notes the keys, and one of those is taken for missed before any invalidation.
 """
 
 from __future__ import annotations
 
-import time
+from collections import deque
 from collections.abc import Iterable
 from contextvars import ContextVar
 from itertools import islice
@@ -24,7 +24,7 @@ from perfsuite.caching.entry import Entry, Tags, Token
 
 MAX_TAGS = 100_000
 MAX_LEASES = 256
-NEW_S = 60.0
+MAX_EARLY = 1_000
 MAX_TAG_LENGTH = 200
 
 
@@ -34,7 +34,7 @@ class TagClock:
     ``seq`` is the newest sequence seen, of whatever tag. Whoever changes something holds the lock of the cache.
     """
 
-    __slots__ = ("_floor", "_since", "clock", "in_use", "seq", "tokens")
+    __slots__ = ("_floor", "clock", "early", "in_use", "seq", "tokens")
 
     def __init__(self) -> None:
         self.clock = 0
@@ -42,15 +42,15 @@ class TagClock:
         self.tokens: dict[str, Token] = {}
         self.in_use = False
         self._floor = 0  # the sequence when tokens were last forgotten
-        self._since = 0.0
+        self.early: deque[str] = deque(maxlen=MAX_EARLY)  # keys that were missed before the first tag
 
-    def are_new(self) -> bool:
-        """Tell whether the first tag came so lately that a computation may have begun before it, and left no lease."""
-        return time.monotonic() - self._since < NEW_S
-
-    def _used(self) -> None:
-        if not self.in_use:
-            self.in_use, self._since = True, time.monotonic()
+    def was_missed_early(self, key: str) -> bool:
+        """Tell whether a key was missed before the first tag came, once for each such miss."""
+        try:
+            self.early.remove(key)
+        except (ValueError, IndexError):  # it is not there, or others are at it
+            return False
+        return True
 
     # Hot path: benchmarks/caching.py
     def is_valid(self, entry: Entry) -> bool:
@@ -76,13 +76,13 @@ class TagClock:
 
     def capture(self, tags: Iterable[str]) -> Tags:
         """Return the tags with their tokens. One that is not known was not invalidated since tokens were last forgotten."""
-        self._used()
+        self.in_use = True
         self._make_room()
         return tuple([(tag, self.tokens.setdefault(tag, (self._floor, 0, 0))) for tag in tags])
 
     def invalidate(self, tag: str, remove: bool) -> None:
         """Give a tag a new token of this process's own making."""
-        self._used()
+        self.in_use = True
         self.seq += 1
         before = self.tokens.get(tag)
         removed = self.seq if remove else before[2] if before else 0
@@ -97,7 +97,7 @@ class TagClock:
 
     def learn(self, tag: str, token: Token) -> None:
         """Take over a token from elsewhere, unless a newer one is known."""
-        self._used()
+        self.in_use = True
         if token[0] > self.seq:
             self.seq = token[0]
         before = self.tokens.get(tag)

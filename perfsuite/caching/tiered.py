@@ -67,6 +67,8 @@ class TieredCache(AsyncMethods):
             next(self._misses)
             if self._tags.in_use:
                 engine.leases.leave(full, self._tags.seq)
+            else:
+                self._tags.early.append(full)
             return default
         entry = self._found_lower(full)
         return default if entry is None else entry.value()
