@@ -1,9 +1,9 @@
 """Processes that change and read one cache of memory tiers at random, some of them killed.
 
 ``python -m tests.integration.coherence DIRECTORY READS`` prints what came of it as JSON. Each key has two numbers in memory that
-``python -m tests.integration.coherence DIRECTORY READS`` prints what came of it as JSON. Each key has two numbers in memory that
 all processes share: what the source of the data has, and what a reader must see at least, which moves only after the change of
 the cache has returned. A read that finds less is stale.
+"""
 
 from __future__ import annotations
 
