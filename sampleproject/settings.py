@@ -91,7 +91,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = str(VAR / f"static-{DB}")  # two versions of Django have two versions of the admin's files
+# The admin of each Django has files of its own, and the databases do not all run on the same.
+STATIC_ROOT = str(VAR / "static-{}.{}".format(*django.VERSION))
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
