@@ -1,4 +1,4 @@
-"""``manage.py check_djongo_move`` on hosts of several kinds."""
+"""``manage.py check_djongo_move`` on hosts of several kinds, and the system check that points to it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.db import connection, models
 from django.test import modify_settings, override_settings
 from django.test.utils import isolate_apps
 
+from perfsuite.queries.checks import check_djongo
 from perfsuite.queries.djongo_move import in_models, in_settings
 
 DJONGO = {"ENGINE": "djongo", "NAME": "shop", "CLIENT": {"host": "mongodb://me:secret@db:27017/"}}
@@ -124,3 +125,12 @@ def test_a_cache_in_the_database_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     entry = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "rows"}
     monkeypatch.setitem(settings.CACHES, "rows", entry)
     assert "CACHES['rows']" in [each.place for each in in_settings.scan()]
+
+
+def test_the_system_check_warns_hosts_on_djongo_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [message.id for message in check_djongo()]
+    monkeypatch.setitem(settings.DATABASES, "shop", DJONGO)
+    found = check_djongo()
+    assert [message.id for message in found] == [*before, "perfsuite_queries.W002"]
+    assert "docs/howto/leave-djongo.md" in str(found[-1].hint)
+    assert before == (["perfsuite_queries.W002"] if connection.vendor == "djongo" else [])
