@@ -181,6 +181,13 @@ def test_one_database_for_both_is_refused(old: Any) -> None:
         run("copy_from_djongo", source=here, apply=True, replace=True)
 
 
+def test_a_misspelt_name_does_not_empty_the_new_database(old: Any) -> None:
+    copied()
+    with pytest.raises(CommandError, match=r"'old_of_jango' has none of the models' collections"):
+        run("copy_from_djongo", source=f"{URL}old_of_jango", apply=True, replace=True)
+    assert User.objects.exists()
+
+
 def test_a_server_that_is_away_is_told(old: Any) -> None:
     with pytest.raises(CommandError, match="MongoDB refused"):
         run("compare_databases", source="mongodb://127.0.0.1:1/x", target="default")

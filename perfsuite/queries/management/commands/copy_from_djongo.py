@@ -52,6 +52,11 @@ class Command(BaseCommand):
             old, new = database(source), database(target)
             if places.are_the_same(old, new):
                 raise CommandError("--from and --to are one database; give the new one a name of its own.")
+            present = set(old.list_collection_names())
+            if present.isdisjoint(plan.collection_names().values()):
+                raise CommandError(
+                    f"{old.name!r} has none of the models' collections; is it the name djongo used?"
+                )
             if apply and not replace and (filled := plan.filled(new)):
                 raise CommandError(
                     f"The new database has rows already, in {', '.join(filled)}; add --replace to delete them."
@@ -62,7 +67,7 @@ class Command(BaseCommand):
             dangling = any(outcome.dangling for outcome in outcomes)
             if apply and (drop_dangling or not dangling):
                 outcomes = [copying.copy(old, new, each, keys, self.progress) for each in collections]
-            unknown = set(old.list_collection_names()) - plan.known_collections()
+            unknown = present - plan.known_collections()
         self.show(outcomes, sorted(unknown), as_json=options["format"] == "json")
         if dangling and not drop_dangling:
             self.stderr.write(DANGLING)
