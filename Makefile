@@ -14,8 +14,8 @@ help: ## Print this list
 	@echo
 	@echo "  PYTHON=python3.12 before or after the target chooses another Python than python3."
 
-demo: ## Install, fill and run the sample site; prints its address and login
-	@$(PYTHON) sampleproject/demo.py
+demo: ## Install, fill and run the sample site; DB=postgresql, djongo or mongodb for another database
+	@$(PYTHON) -m sampleproject.demo
 
 test: $(VENV)/ready ## Run all tests in every lane that this machine's Pythons allow
 	@rm -rf .nox/run
@@ -37,7 +37,7 @@ frontend: ## Build the browser's files from frontend/ (needs Node 20)
 	cd frontend && npm ci --no-audit --no-fund && npm run build
 
 clean: ## Remove everything that these commands have made
-	rm -rf $(VENV) .nox build dist docs/_build *.egg-info frontend/node_modules
+	rm -rf $(VENV) $(VENV)-djongo $(VENV)-mongodb .nox build dist docs/_build *.egg-info frontend/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

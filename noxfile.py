@@ -36,7 +36,8 @@ nox.options.sessions = ["django52", "postgresql", "django61", "django42", "djong
 
 Version = tuple[int, int]
 ON_MONGODB = (
-    "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/test_mongo.py", "tests/tenancy",
+    "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/djongo_move", "tests/queries/test_mongo.py",
+    "tests/sampleproject/test_demo_servers.py", "tests/sampleproject/test_on_mongodb.py", "tests/tenancy",
 )  # fmt: skip
 SITES_ON_MONGODB = tuple(
     f"tests/integration/test_{name}.py"

@@ -1,6 +1,6 @@
 """Settings of the sample site. Every choice a visitor can make is an environment variable.
 
-`DATABASE` picks the database, `DEBUG` the debug mode, `SAMPLEPROJECT_VAR` the directory of all generated files.
+`DB` picks the database, `DEBUG` the debug mode, `SAMPLEPROJECT_VAR` the directory of all generated files.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import django
-from django.core.exceptions import ImproperlyConfigured
 
 import perfsuite
+from sampleproject import databases
 
 PROJECT = Path(__file__).resolve().parent
 VAR = Path(os.environ.get("SAMPLEPROJECT_VAR", PROJECT / "var"))
@@ -72,29 +71,15 @@ TEMPLATES = [
 ]
 
 
-def database(name: str) -> dict[str, Any]:
-    """Return the configuration of the database called `name`."""
-    if name == "sqlite":
-        return {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(VAR / "db.sqlite3"),
-            "OPTIONS": {"timeout": 20},
-        }
-    if name == "postgresql":
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": os.environ.get("PGDATABASE", "sampleproject"),
-            "USER": os.environ.get("PGUSER", ""),
-            "PASSWORD": os.environ.get("PGPASSWORD", ""),
-            "HOST": os.environ.get("PGHOST", ""),
-            "PORT": os.environ.get("PGPORT", ""),
-            "CONN_MAX_AGE": 60,
-        }
-    raise ImproperlyConfigured(f"DATABASE is {name!r}. Set it to 'sqlite' or 'postgresql'.")
-
-
-DATABASES = {"default": database(os.environ.get("DATABASE", "sqlite"))}
+DB = os.environ.get("DB") or "sqlite"
+DATABASES = {"default": databases.entry(DB, VAR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if (
+    DB == "mongodb"
+):  # it has no integer keys that count up, so Django's own apps get other keys and migrations
+    from sampleproject.mongodb import APP_CONFIGS, DEFAULT_AUTO_FIELD, MIGRATION_MODULES  # noqa: F401
+
+    INSTALLED_APPS = [APP_CONFIGS.get(app, app) for app in INSTALLED_APPS]
 
 AUTH_USER_MODEL = "portal.User"
 LOGIN_URL = "login"
@@ -106,7 +91,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = str(VAR / "static")
+# The admin of each Django has files of its own, and the databases do not all run on the same.
+STATIC_ROOT = str(VAR / "static-{}.{}".format(*django.VERSION))
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",

@@ -24,11 +24,11 @@ _by_slug: dict[str, Tenant] = {}
 _fresh_until = 0.0
 
 
-def resolve(request: HttpRequest) -> int | None:
+def resolve(request: HttpRequest) -> str | None:
     """Return the id of the tenant that `request` belongs to, or None. This is perfsuite's TENANCY RESOLVER."""
     match = TENANT_PATH.match(request.path_info)
     tenant = find(match["slug"]) if match else None
-    return tenant.pk if tenant else None
+    return str(tenant.pk) if tenant else None  # a number on some databases, an ObjectId on another
 
 
 def find(slug: str) -> Tenant | None:

@@ -6,10 +6,12 @@ const WORDS =
 const LONGEST = 4000;
 
 const LONG_LIST = 40;
+// A command of MongoDB's: database, collection and command, then its outline.
+const COMMAND = /^[\w-]+\.(?=[\w.-]+\.\w+(?:[[{]|$))/;
 
 /**
- * A statement without what hides its point: the list of columns, the quotes, and the table's name before each column where
- * there is only one table. For reading only; the whole statement is one click away.
+ * A statement without what hides its point: the list of columns, the quotes, the table's name before each column where
+ * there is only one table, and the database's name before a collection. For reading only; the whole statement is one click away.
  */
 export function gist(text: string): string {
   let short = text;
@@ -18,6 +20,7 @@ export function gist(text: string): string {
     const from = text.indexOf(" FROM ");
     if (from - select[0].length > LONG_LIST) short = `${select[0]}…${text.slice(from)}`;
   }
+  short = short.replace(COMMAND, "");
   const single = !/\bJOIN\b/.test(short);
   return short
     .replace(/["`](\w+)["`]\.["`](\w+)["`]/g, single ? "$2" : "$1.$2")

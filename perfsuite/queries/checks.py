@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 
 from perfsuite.metrics.conf import MetricsSettings
@@ -28,4 +29,18 @@ def check_clients(**kwargs: Any) -> list[checks.CheckMessage]:
             id="perfsuite_queries.W001",
         )
         for client in unobserved_clients()
+    ]
+
+
+@checks.register("perfsuite")
+def check_djongo(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Warn hosts on djongo that nobody mends the Django that it needs (W002)."""
+    return [
+        checks.Warning(
+            f"The database {alias!r} is reached through djongo, which needs Django 3.1: no security fixes any more.",
+            hint='Move to django-mongodb-backend: read docs/howto/leave-djongo.md and type "manage.py check_djongo_move".',
+            id="perfsuite_queries.W002",
+        )
+        for alias, entry in settings.DATABASES.items()
+        if entry.get("ENGINE") == "djongo"
     ]

@@ -24,7 +24,8 @@ def tenant(tenant_id: Tenant | None) -> Iterator[None]:
     """
     if tenant_id is not None and (isinstance(tenant_id, bool) or not isinstance(tenant_id, (int, str))):
         raise TypeError(
-            f"A tenant is named by its id, a number or a string, not by {tenant_id!r}; write tenant(company.pk)."
+            f"A tenant is named by its id, a number or a string, not by {tenant_id!r}; write tenant(company.pk), or "
+            "tenant(str(company.pk)) where keys are UUIDs or ObjectIds."
         )
     previous = variable.get()
     variable.set(tenant_id)

@@ -9,6 +9,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from sampleproject.portal.dialects import FILTERS_ON_BOOLEANS
 from sampleproject.portal.models import Form, Lead, Page, Tenant, User
 
 admin.site.site_header = "Documentation portals"
@@ -16,11 +17,17 @@ admin.site.site_title = "Documentation portals"
 
 
 class OwnTenantAdmin(admin.ModelAdmin):
-    """Shows superusers everything and other staff what belongs to their own tenant."""
+    """Shows superusers everything and other staff what belongs to their own tenant.
+
+    What a listing shows of other tables is read for its hundred rows alone: MongoDB joins before it sorts.
+    """
+
+    related: tuple[str, ...] = ("tenant",)
+    list_select_related = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out what belongs to other tenants."""
-        rows = super().get_queryset(request)
+        rows = super().get_queryset(request).prefetch_related(*self.related)
         user = request.user
         if not isinstance(user, User) or user.is_superuser:
             return rows
@@ -40,7 +47,7 @@ class MemberAdmin(UserAdmin):
     """Django's own user admin with the tenant and the role."""
 
     list_display = ("username", "email", "tenant", "role", "is_staff", "last_login")
-    list_filter = ("tenant", "role", "is_staff", "is_active")
+    list_filter = ("tenant", "role", *FILTERS_ON_BOOLEANS)
     list_select_related = ("tenant",)
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Portal", {"fields": ("tenant", "role")}))
 
@@ -51,7 +58,7 @@ class PageAdmin(OwnTenantAdmin):
 
     list_display = ("title", "tenant", "kind", "module", "status", "author", "updated_at")
     list_filter = ("tenant", "status", "kind")
-    list_select_related = ("tenant", "author")
+    related = ("tenant", "author")
     search_fields = ("title", "keywords")
     autocomplete_fields = ("author",)
 
@@ -62,7 +69,6 @@ class FormAdmin(OwnTenantAdmin):
 
     list_display = ("name", "tenant", "slug")
     list_filter = ("tenant",)
-    list_select_related = ("tenant",)
     search_fields = ("name",)
 
 
@@ -72,7 +78,7 @@ class LeadAdmin(OwnTenantAdmin):
 
     list_display = ("name", "company", "tenant", "form", "status", "assigned_to", "created_at")
     list_filter = ("tenant", "status")
-    list_select_related = ("tenant", "form", "assigned_to")
+    related = ("tenant", "form", "assigned_to")
     search_fields = ("name", "email", "company")
     autocomplete_fields = ("page", "assigned_to")
     date_hierarchy = "created_at"

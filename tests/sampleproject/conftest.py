@@ -44,7 +44,7 @@ class Site:
 
     @classmethod
     def at(cls, var: Path, **env: str) -> Site:
-        settings = {"DJANGO_SETTINGS_MODULE": "sampleproject.settings", "DATABASE": "sqlite", "DEBUG": ""}
+        settings = {"DJANGO_SETTINGS_MODULE": "sampleproject.settings", "DB": "sqlite", "DEBUG": ""}
         return cls(var, {**settings, "SAMPLEPROJECT_VAR": str(var), **env})
 
     def manage(self, *arguments: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:

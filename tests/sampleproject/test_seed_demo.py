@@ -100,5 +100,5 @@ def test_without_tables_it_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_an_unknown_database_is_refused(tmp_path: Path) -> None:
-    done = Site.at(tmp_path / "var", DATABASE="oracle").manage("check", succeeds=False)
-    assert "DATABASE is 'oracle'. Set it to 'sqlite' or 'postgresql'." in done.stderr
+    done = Site.at(tmp_path / "var", DB="oracle").manage("check", succeeds=False)
+    assert "DB is 'oracle'; set it to one of sqlite, postgresql, djongo, mongodb." in done.stderr

@@ -47,7 +47,7 @@ def test_the_site_runs_on_postgresql(postgresql_server: servers.PostgreSQL, site
         connection.execute("DROP DATABASE IF EXISTS sampleproject")
         connection.execute("CREATE DATABASE sampleproject")
     on_postgresql = Site.at(
-        site.var, **postgresql_server.env | {"DATABASE": "postgresql", "PGDATABASE": "sampleproject"}
+        site.var, **postgresql_server.env | {"DB": "postgresql", "PGDATABASE": "sampleproject"}
     )
     on_postgresql.manage("migrate", "--verbosity=0")
     on_postgresql.manage("seed_demo", *SMALL)

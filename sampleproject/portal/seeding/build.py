@@ -1,10 +1,12 @@
-"""Writes the whole content in one transaction: it is there entirely or not at all.
+"""Writes the whole content in one transaction, or takes back what it wrote: it is there entirely or not at all.
 
 The same seed gives the same content, with times counted back from now.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -63,7 +65,7 @@ def build(plan: Plan, progress: Progress) -> None:
     random = Random(plan.seed)
     with progress.stage("Library", len(library.sources())) as advance:
         entries = _spread(library.entries(advance), plan.pages)
-    with transaction.atomic():
+    with _all_or_nothing():
         tenants = _saved(rows.tenants())
         forms = _saved(rows.forms(tenants))
         demo_users(tenants[0])
@@ -71,6 +73,18 @@ def build(plan: Plan, progress: Progress) -> None:
         users = _write(progress, "Users", User.objects, rows.users(random, others, tenants, now))
         pages = _write(progress, "Pages", Page.objects, rows.pages(random, entries, tenants, users, now))
         _write(progress, "Leads", Lead.objects, rows.leads(random, plan.leads, pages, forms, users, now))
+
+
+@contextlib.contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Run the block in a transaction; where the database has none, delete what it wrote when it fails."""
+    try:
+        with transaction.atomic():
+            yield
+    except BaseException:
+        if not connection.features.supports_transactions:
+            clear()
+        raise
 
 
 def demo_users(tenant: Tenant) -> None:
@@ -104,6 +118,6 @@ def _write(progress: Progress, label: str, table: Manager[Row], items: list[Row]
     with progress.stage(label, len(items)) as advance:
         for start in range(0, len(items), BATCH):
             advance(len(table.bulk_create(items[start : start + BATCH])))
-    if items and items[0].pk is None:  # SQLite before 3.35 and MySQL do not tell the keys of a bulk
-        return list(table.order_by("pk"))
+    if items and items[0].pk is None:  # djongo, MySQL and SQLite before 3.35 do not tell the keys of a bulk
+        return list(table.order_by("pk"))[-len(items) :]
     return items

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count
-from django.db.models.functions import TruncDate
 from django.http import HttpRequest, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from sampleproject.portal.dialects import contains, counts_per_day
 from sampleproject.portal.models import Lead, Page, Tenant
 from sampleproject.portal.views.scope import asked, for_tenant, matching, paginated, published_pages
 
@@ -66,7 +65,7 @@ def suggest(request: HttpRequest, tenant: Tenant) -> JsonResponse:
     words = asked(request, "q")
     if len(words) < MIN_SUGGEST_LENGTH:
         return JsonResponse({"titles": []})
-    titles = published_pages(tenant).filter(title__icontains=words).values_list("title", flat=True)
+    titles = published_pages(tenant).filter(contains("title", words)).values_list("title", flat=True)
     return JsonResponse({"titles": list(titles[:SUGGESTIONS])})
 
 
@@ -78,12 +77,5 @@ def leads_per_day(request: HttpRequest, tenant: Tenant) -> JsonResponse:
     Slow on purpose: `created_at` has no index, and the day of each lead is computed anew for each request.
     """
     since = timezone.now() - timedelta(days=REPORTED_DAYS)
-    rows = (
-        Lead.objects.filter(tenant=tenant, created_at__gte=since)
-        .annotate(day=TruncDate("created_at"))
-        .order_by()
-        .values("day", "status")
-        .annotate(leads=Count("id"))
-        .order_by("day", "status")
-    )
-    return JsonResponse({"days": REPORTED_DAYS, "rows": list(rows)})
+    rows = counts_per_day(Lead.objects.filter(tenant=tenant, created_at__gte=since))
+    return JsonResponse({"days": REPORTED_DAYS, "rows": rows})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
@@ -22,8 +22,11 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 def home(request: HttpRequest) -> HttpResponse:
     """List the portals."""
-    published = Count("pages", filter=Q(pages__status=Page.Status.PUBLISHED))
-    return render(request, "portal/home.html", {"portals": Tenant.objects.annotate(page_count=published)})
+    published = Page.objects.filter(status=Page.Status.PUBLISHED)
+    counted = published.order_by().values_list("tenant").annotate(page_count=Count("id"))
+    page_counts = dict(counted)
+    portals = [{"tenant": each, "page_count": page_counts.get(each.pk, 0)} for each in Tenant.objects.all()]
+    return render(request, "portal/home.html", {"portals": portals})
 
 
 @for_tenant

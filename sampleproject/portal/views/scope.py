@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.paginator import Page as PageOfResults
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
 from sampleproject import tenants
-from sampleproject.portal.models import Page, Tenant
+from sampleproject.portal.dialects import contains
+from sampleproject.portal.models import Page, Tenant, User
 
 MAX_PARAMETER_LENGTH = 100
 
@@ -38,18 +39,15 @@ def published_pages(tenant: Tenant) -> QuerySet[Page]:
 
 
 def listed(pages: QuerySet[Page]) -> QuerySet[Page]:
-    """Return `pages` with what a listing shows of them, the author's name included, and no more."""
-    shown = (
-        "title",
-        "slug",
-        "module",
-        "kind",
-        "summary",
-        "updated_at",
-        "author__first_name",
-        "author__last_name",
+    """Return `pages` with what a listing shows of them, the authors' names included, and no more.
+
+    The authors are read by one more statement: with a join, MongoDB would look up the author of each page of the
+    tenant before it sorts them.
+    """
+    shown = ("title", "slug", "module", "kind", "summary", "updated_at", "author")
+    return pages.only(*shown).prefetch_related(
+        Prefetch("author", User.objects.only("first_name", "last_name"))
     )
-    return pages.select_related("author").only(*shown)
 
 
 def asked(request: HttpRequest, name: str) -> str:
@@ -62,7 +60,7 @@ def matching(words: str) -> Q:
 
     Slow on purpose: no index can serve `LIKE '%words%'`, so the database reads the text of every page of the tenant.
     """
-    return Q(title__icontains=words) | Q(keywords__icontains=words) | Q(body__icontains=words)
+    return contains("title", words) | contains("keywords", words) | contains("body", words)
 
 
 def paginated(request: HttpRequest, rows: QuerySet[Any], per_page: int) -> PageOfResults[Any]:

@@ -1,0 +1,47 @@
+"""The databases that the site runs on. `DB` names the one, and the variables below where its server is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+NAMES = ("sqlite", "postgresql", "djongo", "mongodb")
+
+
+def entry(name: str, var: Path) -> dict[str, Any]:
+    """Return the entry of `DATABASES` for the database called `name`; SQLite's file lies in the folder `var`."""
+    get = os.environ.get
+    if name == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(var / "db.sqlite3"),
+            "OPTIONS": {"timeout": 20},
+        }
+    if name == "postgresql":
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": get("PGDATABASE", "sampleproject"),
+            "USER": get("PGUSER", ""),
+            "PASSWORD": get("PGPASSWORD", ""),
+            "HOST": get("PGHOST", ""),
+            "PORT": get("PGPORT", ""),
+            "CONN_MAX_AGE": 60,
+        }
+    url = get("MONGODB_URL") or "mongodb://127.0.0.1:27017/"
+    if name == "djongo":
+        return {
+            "ENGINE": "djongo",
+            "NAME": get("MONGODB_NAME") or "sampleproject_djongo",
+            "CLIENT": {"host": url},
+            "CONN_MAX_AGE": None,  # djongo would make a new client for each request
+        }
+    if name == "mongodb":
+        return {
+            "ENGINE": "django_mongodb_backend",
+            "NAME": get("MONGODB_NAME") or "sampleproject",
+            "HOST": url,
+        }
+    raise ImproperlyConfigured(f"DB is {name!r}; set it to one of {', '.join(NAMES)}.")
