@@ -205,8 +205,9 @@ class TieredCache(AsyncMethods):
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Return the values of those keys that have one; one round trip to a shared tier for all that are not in memory."""
         engine = self._engine
-        if engine.shared is None:
-            return super().get_many(keys, version)
+        if engine.shared is None:  # as Django does it since 3.2; before, a stored None was left out
+            values = ((key, self.get(key, self, version)) for key in keys)
+            return {key: value for key, value in values if value is not self}
         if engine.counter[0] != engine.seen:
             engine.catch_up()
         now, found, missing = _now(), {}, {}

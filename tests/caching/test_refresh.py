@@ -58,6 +58,7 @@ def test_work_that_fails_does_not_end_the_thread() -> None:
     assert done.wait(30)
 
 
+@pytest.mark.relational
 @pytest.mark.django_db(transaction=True)
 def test_no_database_connection_stays_open() -> None:
     found: list[object] = []
