@@ -21,4 +21,4 @@ def test_nothing_stale_is_read_by_three_processes_while_two_change_it_and_are_ki
     assert said["reads"] == 3 * READS
     assert said["killed"] > 0
     assert said["changes"] > 100
-    assert said["hits"] > READS
+    assert said["hits"] > READS // 2

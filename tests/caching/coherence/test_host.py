@@ -247,3 +247,19 @@ def test_the_name_of_a_cache_keeps_projects_apart_and_is_readable() -> None:
     assert one.startswith("my-cache-x-")
     assert one == again
     assert len({one, other, elsewhere}) == 3
+
+
+def test_a_line_that_came_just_before_the_next_log_is_read(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = pair
+    read_on = there._read_on
+
+    def reads_and_then_is_slow() -> object:
+        found = read_on()
+        monkeypatch.undo()
+        here.publish("D", "late")
+        here._begin_next_log()
+        return found
+
+    here.publish("D", "first")
+    monkeypatch.setattr(there, "_read_on", reads_and_then_is_slow)
+    assert heard(there) == [("D", "first"), ("D", "late")]
