@@ -24,6 +24,7 @@ import mmap
 import os
 import secrets
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -315,11 +316,22 @@ def run_folder(directory: str = "") -> Path:
 
 
 def channel_name(cache: str) -> str:
-    """Return the name of a cache's files: the cache's own, and a hash that keeps two projects of one user apart."""
+    """Return the name of a cache's files: the cache's own, and a hash that keeps two projects of one user apart.
+
+    The workers of a parallel test run are kept apart too: with Django's own backends each has a cache of its own.
+    """
     try:
         project = settings.SECRET_KEY
     except ImproperlyConfigured:
         project = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     readable = "".join(char if char.isalnum() or char in "-_" else "-" for char in cache)[:40].strip("-")
-    digest = blake2b(f"{project}\0{cache}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    digest = blake2b(
+        f"{project}\0{cache}\0{_test_worker()}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).hexdigest()
     return f"{readable or 'cache'}-{digest}"
+
+
+def _test_worker() -> str:
+    """Return which worker of a parallel test run this process is: one of pytest-xdist's, or of ``manage.py test --parallel``."""
+    runner = sys.modules.get("django.test.runner")
+    return os.environ.get("PYTEST_XDIST_WORKER", "") or str(getattr(runner, "_worker_id", 0) or "")

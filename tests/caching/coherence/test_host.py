@@ -249,7 +249,9 @@ def test_the_name_of_a_cache_keeps_projects_apart_and_is_readable() -> None:
     assert len({one, other, elsewhere}) == 3
 
 
-def test_a_line_that_came_just_before_the_next_log_is_read(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_came_just_before_the_next_log_is_read(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, there = pair
     read_on = there._read_on
 
@@ -263,3 +265,14 @@ def test_a_line_that_came_just_before_the_next_log_is_read(pair: Pair, monkeypat
     here.publish("D", "first")
     monkeypatch.setattr(there, "_read_on", reads_and_then_is_slow)
     assert heard(there) == [("D", "first"), ("D", "late")]
+
+
+def test_the_workers_of_a_parallel_test_run_do_not_hear_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {channel_name("cache")}
+    for worker in ("gw0", "gw1"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        names.add(channel_name("cache"))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER")
+    monkeypatch.setattr("django.test.runner._worker_id", 2)
+    names.add(channel_name("cache"))
+    assert len(names) == 4
