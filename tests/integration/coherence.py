@@ -113,7 +113,7 @@ def main(arguments: Sequence[str]) -> None:
     truth, results = Truth(), fork.Queue()
 
     def process(target: Any, *args: Any) -> Any:
-        made = fork.Process(target=lambda: target(_cache(), truth, *args))
+        made = fork.Process(target=lambda: target(_cache(), truth, *args), daemon=True)
         made.start()
         return made
 
