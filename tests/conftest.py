@@ -42,3 +42,14 @@ def postgresql_server() -> Iterator[servers.PostgreSQL]:
         return
     with servers.postgresql() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("TEST_DATABASE") in ("djongo", "mongodb"))
+def _mongodb_is_emptied_quickly() -> Iterator[None]:
+    from django.test import TransactionTestCase
+
+    from tests.mongo_cleaning import empty_the_collections
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_collections)
+        yield
