@@ -91,7 +91,7 @@ LANES = {
         "Django 6.1, SQLite",
         "Django>=6.1,<6.2",
         oldest=(3, 12),
-        without=("browser", "packaging", "once", "hypothesis"),
+        without=("browser", "packaging", "once", "by_database", "hypothesis"),
         measured=False,
     ),
     "djongo": Lane(

@@ -31,6 +31,12 @@ MARK_OF_FILE = {
     # Long, and about nothing that a Django or a database has to do with.
     "integration/test_compaction_killed.py": pytest.mark.once,
     "integration/test_memory.py": pytest.mark.once,
+    # What a store goes through.
+    "integration/test_clocks.py": pytest.mark.by_database,
+    "integration/test_disk_full.py": pytest.mark.by_database,
+    "integration/test_leader.py": pytest.mark.by_database,
+    "integration/test_sqlite_host.py": pytest.mark.by_database,
+    "integration/test_writers.py": pytest.mark.by_database,
     # Modules that import no Django.
     "metrics/test_histogram.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
