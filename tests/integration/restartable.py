@@ -1,4 +1,4 @@
-"""Database servers of a test's own that it may stop and start again, and whose rights it may take."""
+"""Database servers of a test's own that it may stop and start again, whose rights it may take and whose disk it may fill."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from tests.mongod import mongod_program
 
 
 class RestartablePostgreSQL:
-    """Runs from the start of the block; ``there`` is how to reach it, the same after each start."""
+    """Runs from the start of the block; ``there`` is how to reach it, the same after each start. Its data is below ``place``."""
 
     options: tuple[str, ...] = ()
+
+    def __init__(self, place: Path | None = None) -> None:
+        self.place = place
 
     def __enter__(self) -> RestartablePostgreSQL:
         programs = servers.postgresql_programs()
         assert programs is not None, "PostgreSQL is missing"
-        self.folder = Path(tempfile.mkdtemp(prefix="perfsuite-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="perfsuite-pg-", dir=self.place))
         self.user = servers._unprivileged_user()
         if self.user:
             programs = servers._reachable(programs, self.folder)
@@ -107,14 +110,15 @@ class RestartablePostgreSQL:
 class RestartableMongoDB:
     """Runs from the start of the block, and knows its users: an admin, and one for each new database."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, place: Path | None = None, *options: str) -> None:
         self.engine = engine
-        self.options = ("--auth",)
+        self.place = place
+        self.options = ("--auth", *options)
         self.port = servers.free_port()
         self.server: servers.Server | None = None
 
     def __enter__(self) -> RestartableMongoDB:
-        self.folder = Path(tempfile.mkdtemp(prefix="perfsuite-mongod-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="perfsuite-mongod-", dir=self.place))
         (self.folder / "data").mkdir()
         try:
             self.start()

@@ -23,6 +23,9 @@ from typing import Any
 from tests import servers
 
 SETTINGS = "tests.integration.settings"
+ENGINE = os.environ.get("TEST_DATABASE", "sqlite")
+ON_POSTGRESQL = ENGINE == "postgresql"
+ON_MONGODB = ENGINE in ("djongo", "mongodb")
 WAIT_S = 60.0
 
 Totals = dict[tuple[str, ...], tuple[int, float]]
@@ -153,9 +156,9 @@ class Site:
             self.manage("migrate", "--run-syncdb", "--database", "metrics", "--verbosity", "0")
 
     def gunicorn(
-        self, *options: str, app: str = "tests.wsgi:application"
+        self, *options: str, app: str = "tests.wsgi:application", **env: str
     ) -> contextlib.AbstractContextManager[servers.Server]:
-        return servers.gunicorn(*options, app=app, **self.env)
+        return servers.gunicorn(*options, app=app, **self.env, **env)
 
     def uvicorn(
         self, *options: str, app: str = "tests.asgi:application"
@@ -179,25 +182,25 @@ class Site:
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql).fetchall()
 
-    def totals(self, kind: str) -> Totals:
-        """Return count and sum of each series of a kind, over what the processes have written."""
+    def totals(self, kind: str, resolution: int = 10) -> Totals:
+        """Return count and sum of each series of a kind, over what the processes have written, or over a coarser resolution."""
         sql = (
             "SELECT series.labels, SUM(bucket.count), SUM(bucket.sum) FROM perfsuite_metrics_bucket bucket "
             "JOIN perfsuite_metrics_series series ON series.id = bucket.series "
-            f"WHERE bucket.kind = '{kind}' AND bucket.resolution = 10 GROUP BY series.labels"
+            f"WHERE bucket.kind = '{kind}' AND bucket.resolution = {resolution} GROUP BY series.labels"
         )
         store = self.store or self.mongodb
         if isinstance(store, MongoDatabase):
-            return self._totals_in_mongodb(store, kind)
+            return self._totals_in_mongodb(store, kind, resolution)
         try:
             found = self.query(sql)
         except sqlite3.OperationalError:  # no file, no table yet, or no whole one
             return {}
         return {tuple(json.loads(labels)): (int(count), float(total)) for labels, count, total in found}
 
-    def _totals_in_mongodb(self, here: MongoDatabase, kind: str) -> Totals:
+    def _totals_in_mongodb(self, here: MongoDatabase, kind: str, resolution: int) -> Totals:
         grouped = {"_id": "$series", "count": {"$sum": "$count"}, "sum": {"$sum": "$sum"}}
-        chosen = {"kind": kind, "resolution": 10}
+        chosen = {"kind": kind, "resolution": resolution}
         with here.open() as database:
             rows = list(
                 database.perfsuite_metrics_bucket.aggregate([{"$match": chosen}, {"$group": grouped}])
@@ -207,8 +210,8 @@ class Site:
             }
         return {tuple(json.loads(labels[row["_id"]])): (int(row["count"]), float(row["sum"])) for row in rows}
 
-    def count(self, kind: str = "requests.status") -> int:
-        return sum(count for count, _ in self.totals(kind).values())
+    def count(self, kind: str = "requests.status", resolution: int = 10) -> int:
+        return sum(count for count, _ in self.totals(kind, resolution).values())
 
     def sum(self, kind: str) -> float:
         return sum(total for _, total in self.totals(kind).values())
@@ -310,6 +313,18 @@ def new_site(folder: Path, template: Site) -> Iterator[Site]:
         yield Site(folder, dataclasses.replace(template.postgresql, dbname=name))
     finally:
         _on_server(template.postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def new_template(folder: Path, postgresql: servers.PostgreSQL | None = None) -> Site:
+    """Make a site without any table on the database of the lane; ``postgresql`` is its server, where that is one."""
+    name = f"template_{os.urandom(4).hex()}"
+    if ON_MONGODB:
+        return Site(folder, mongodb=MongoDatabase(ENGINE, os.environ["TEST_MONGODB_URL"], name))
+    if ON_POSTGRESQL:
+        server = postgresql or servers.PostgreSQL.from_environment()
+        assert server is not None, "PGHOST is not set"
+        return Site(folder, new_database(server, name))
+    return Site(folder)
 
 
 def new_database(server: servers.PostgreSQL, name: str) -> servers.PostgreSQL:

@@ -8,8 +8,7 @@ import signal
 import sys
 
 from tests import servers
-from tests.integration.conftest import ON_POSTGRESQL
-from tests.integration.site import Site, get, visit, wait_until
+from tests.integration.site import ON_POSTGRESQL, Site, get, visit, wait_until
 
 TABLES = "import django; django.setup(); from django.db import connection as c; print(*c.introspection.table_names())"
 

@@ -121,6 +121,7 @@ RUNNERS = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_sqlite_hosts_suite_passes_and_leaves_no_file(tmp_path: Path, runner: str) -> None:
     make_host(tmp_path, f'"ENGINE": "django.db.backends.sqlite3", "NAME": {str(tmp_path / "db.sqlite3")!r}')

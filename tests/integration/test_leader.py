@@ -1,41 +1,30 @@
-"""Of several processes one leads, and when it dies another takes over."""
+"""Of several processes one leads, and when it dies another takes over; never do two lead at the same instant."""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
+from pathlib import Path
 
-from tests.integration.site import Site, get, wait_until
+from tests.integration.leads import Lead, overlaps
+from tests.integration.site import Site
+from tests.integration.takeovers import kill_leaders_of_fleets
 
-WORKERS = 4
 TAKEOVER_S = 30.0
+FLEETS = 3
 
 
-def test_one_of_four_leads_and_after_its_death_another_within_30_seconds(site: Site) -> None:
-    file = site.folder / "leaders"
+def test_when_a_leader_is_killed_another_leads_within_30_seconds_and_never_two_at_once(
+    template: Site, tmp_path: Path
+) -> None:
+    outcome = kill_leaders_of_fleets(template, FLEETS, 1, tmp_path)
 
-    def leaders() -> list[int]:
-        return [int(line) for line in file.read_text().split()] if file.exists() else []
+    assert len(outcome.takeovers_s) == FLEETS
+    assert min(outcome.takeovers_s) > 0
+    assert max(outcome.takeovers_s) <= TAKEOVER_S
+    assert outcome.overlaps == []
 
-    with site.gunicorn(
-        "--workers", str(WORKERS), "--preload", app="tests.integration.leading_wsgi:application"
-    ) as server:
-        workers: set[int] = set()
 
-        def all_have_answered() -> bool:
-            workers.add(int(get(server, "/sleep/20/").headers["X-Worker"]))
-            return len(workers) == WORKERS
+def test_two_leads_at_the_same_instant_would_be_seen() -> None:
+    one, after, beside = Lead(1, 0.0, 10.0), Lead(2, 10.0, 20.0), Lead(3, 19.0, 21.0)
 
-        wait_until(all_have_answered, "an answer from each worker")
-        wait_until(lambda: len(leaders()) >= 2, "two rounds of a leader")
-        before = leaders()
-        assert len(set(before)) == 1
-        assert before[0] in workers
-        os.kill(before[0], signal.SIGKILL)
-        killed = time.monotonic()
-        wait_until(lambda: leaders()[-1] != before[0], "another leader", TAKEOVER_S + 5)
-        assert time.monotonic() - killed < TAKEOVER_S
-        after = leaders()[len(before) :]
-        assert len(set(after) - {before[0]}) == 1
-        assert after[-1] in workers - {before[0]}
+    assert overlaps([one, after]) == []
+    assert overlaps([one, after, beside]) == [(after, beside)]

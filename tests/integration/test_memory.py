@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from tests.integration.conftest import ON_POSTGRESQL
 from tests.integration.site import Site
 
 MB = 1_000_000
 
 
-@pytest.mark.skipif(ON_POSTGRESQL, reason="the same on every database; runs in the SQLite lanes")
 def test_a_million_requests_at_the_caps_take_ten_megabytes_and_stay_there(site: Site) -> None:
     done = site.run("-m", "tests.integration.recording", timeout_s=300, measured=True)
     assert done.returncode == 0, done.stderr

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import ON_POSTGRESQL
-from tests.integration.site import Site
+from tests.integration.site import ON_POSTGRESQL, Site
 
 pytestmark = pytest.mark.skipif(ON_POSTGRESQL, reason="about SQLite hosts; runs in the SQLite lanes")
 

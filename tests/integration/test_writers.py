@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.integration.conftest import ENGINE
-from tests.integration.site import Site
+from tests.integration.site import ENGINE, Site
 
 FLUSHES = 12 if ENGINE == "djongo" else 25  # of each process
 
