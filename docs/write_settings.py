@@ -31,7 +31,7 @@ PERFSUITE = {
 
 def page() -> str:
     """Return the text of the page; Django must be set up."""
-    from perfsuite.conf import sections
+    from perfsuite.conf import default_of, sections
 
     parts = [HEAD]
     for section in sections():
@@ -41,7 +41,7 @@ def page() -> str:
         for field in dataclasses.fields(section):  # type: ignore[arg-type]
             env = f"`{field.metadata['env']}`" if field.metadata["env"] else ""
             parts.append(
-                f"| `{field.name.upper()}` | {_shown(field.default)} | {env} | {field.metadata['help']} |\n"
+                f"| `{field.name.upper()}` | {_shown(default_of(field))} | {env} | {field.metadata['help']} |\n"
             )
     return "".join(parts)
 

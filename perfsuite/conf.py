@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar, cast, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_origin, get_type_hints
 
 from django.conf import settings
 from django.core import checks
@@ -44,6 +44,12 @@ def option(
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of an option; that of a dict is made anew, as dataclasses want it."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 class Section:
@@ -173,6 +179,8 @@ def _typed(value: object, hint: object) -> object:
         return float(value)
     if hint is str and not isinstance(value, str):
         raise TypeError("a string")
+    if get_origin(hint) is dict and not isinstance(value, Mapping):
+        raise TypeError("a dict")
     if hint == tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise TypeError("a list of strings")

@@ -52,6 +52,13 @@ def problems_with(example: Any) -> list[tuple[str, str, str]]:
         return [(p.number, p.message, p.hint) for p in conf.problems()]
 
 
+def test_a_dict_is_wanted_where_the_default_is_one() -> None:
+    with override_settings(PERFSUITE={"THRESHOLDS": {"BY_NAME": ["response_time"]}}):
+        (problem,) = conf.problems()
+        assert (problem.number, problem.hint) == ("E002", "Write a dict.")
+        assert ThresholdSettings.get().by_name == {"response_time": 200.0}
+
+
 def test_without_settings_every_option_has_its_default() -> None:
     assert ExampleSettings.get() == ExampleSettings(True, 10, 2.5, "nobody", ("a", "b"))
 
@@ -321,7 +328,7 @@ def test_every_option_says_what_it_does(section: type[Section], field: dataclass
 
 @pytest.mark.parametrize(("section", "field"), ALL_OPTIONS)
 def test_every_default_is_itself_a_valid_value(section: type[Section], field: dataclasses.Field[Any]) -> None:
-    with override_settings(PERFSUITE={section.section: {field.name.upper(): field.default}}):
+    with override_settings(PERFSUITE={section.section: {field.name.upper(): conf.default_of(field)}}):
         assert list(conf.problems()) == []
 
 
