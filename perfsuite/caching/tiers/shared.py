@@ -141,7 +141,6 @@ class SharedTier:
             self._store_all(kept, now, None)
 
     def _store_all(self, entries: dict[str, Entry], now: float, place: int | None) -> None:
-        mark = self.engine.applied
         items = [
             (
                 full,
@@ -154,9 +153,9 @@ class SharedTier:
         ]
         try:
             self.reader.ensure()
+            mark, is_there = self.engine.applied, True
             with self.breaker.guarding():
                 self.redis.set_many(items)
-            is_there = True
         except SharedAway:
             self._write_down(entries)
             is_there, mark = False, self.engine.applied
