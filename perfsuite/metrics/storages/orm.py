@@ -212,12 +212,16 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(exc: BaseException) -> str:
-    """Return what an exception says, without the description of all servers that pymongo ends with."""
-    return (
-        (str(exc).strip().splitlines() or [""])[0]
-        .partition(" (configured timeouts:")[0]
-        .partition(", Timeout:")[0]
-    )
+    """Return what an exception says, without the servers that pymongo lists or the command that MongoDB repeats, and its values.
+
+    djongo's own exceptions repeat only the SQL; what they come from says what is wrong.
+    """
+    said = (str(exc).strip().splitlines() or [""])[0]
+    if said.startswith("Keyword: "):
+        return ""
+    for more in (" (configured timeouts:", ", Timeout:", " to execute command {", ", full error:"):
+        said = said.partition(more)[0]
+    return said
 
 
 def _within(spans: Sequence[Span], kinds: Sequence[str] | None) -> Q:
