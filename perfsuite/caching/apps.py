@@ -14,7 +14,7 @@ class CachingConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.caching import invalidation
+        from perfsuite.caching import checks, invalidation  # noqa: F401 - checks register themselves
         from perfsuite.caching.conf import CachingSettings
 
         conf.register(CachingSettings)

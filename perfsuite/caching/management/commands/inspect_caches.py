@@ -12,9 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from perfsuite.caching import functions, inspecting
 from perfsuite.optional import available
 
-CAVEAT = (
-    "Memory tiers are those of this process, not of the running site."
-)
+CAVEAT = "Memory tiers are those of this process, not of the running site."
 
 
 class Command(BaseCommand):
