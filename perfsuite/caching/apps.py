@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class CachingConfig(AppConfig):
-    """Registers the options and the checks, and connects the models that make cached data outdated."""
+    """Registers the options and the checks, connects the models that make cached data outdated, and finds the warmers."""
 
     name = "perfsuite.caching"
     label = "perfsuite_caching"
@@ -14,8 +14,9 @@ class CachingConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.caching import invalidation
+        from perfsuite.caching import checks, invalidation, warming  # noqa: F401 - checks register themselves
         from perfsuite.caching.conf import CachingSettings
 
         conf.register(CachingSettings)
         invalidation.follow_settings()
+        warming.discover()

@@ -30,6 +30,9 @@ class CachingSettings(Section):
         help="Which data classes or tags a change of a model makes outdated: "
         '`{"site.Page": ["page_data", "page:{id}"]}`.',
     )
+    warm_urls: tuple[str, ...] = option(
+        (), help='Paths that `manage.py warm_caches` asks for, such as `["/", "/pricing/"]`.'
+    )
     count_aliases: bool = option(
         True, help="Whether hits and misses of all other caches in `CACHES` are counted too."
     )

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 
 
 class NoIdentity(TypeError):
@@ -60,6 +61,10 @@ def _canonical_object(value: Any, kind: type) -> bytes:
 
 
 def _canonical_special(value: Any, kind: type) -> bytes:
+    if kind.__module__ == "bson.objectid":  # MongoDB's keys; not imported for hosts without it
+        return _part("ObjectId", str(value).encode())
+    if kind is SafeString:
+        return _part("SafeString", value.encode("utf-8", "surrogatepass"))
     if isinstance(value, Promise):  # a lazy translation, as it reads now
         return canonical(str(value))
     if isinstance(value, type):

@@ -27,6 +27,7 @@ logger = logging.getLogger("perfsuite.caching")
 
 _UID = "perfsuite.caching.invalidation"
 _REMEMBERED = "perfsuite_before"
+_LOGIN = frozenset({"last_login"})
 guard = Guard("caching.invalidation", switches_off=False)
 _rules: dict[Any, list[Rule]] = {}
 _remembered: dict[Any, tuple[str, ...]] = {}
@@ -101,6 +102,8 @@ def _on_init(sender: Any, instance: Any, **kwargs: Any) -> None:
 
 
 def _on_save(sender: Any, instance: Any, created: bool, using: str, **kwargs: Any) -> None:
+    if kwargs.get("update_fields") == _LOGIN:
+        return  # or each login would empty what shows people
     try:
         before = None if created else remembered(instance)
         lookups = [rules.of_instance(instance)]

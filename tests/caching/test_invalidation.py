@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, User, update_last_login
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models.signals import post_delete, post_init, post_save
@@ -230,6 +230,13 @@ def test_clearing_a_relation_tells_no_keys_and_leaves_a_word_in_the_log(
     with invalidates(f"user:{user.pk}", "users", "groups", among=(f"group:{group.pk}",)):
         user.groups.clear()
     assert "A auth.Group was changed without the fields of 'group:{pk}' being loaded" in caplog.text
+
+
+def test_a_login_is_no_change(user: User) -> None:
+    with invalidates(among=("users", f"user:{user.pk}")):
+        update_last_login(None, user)
+    with invalidates("users", f"user:{user.pk}"):
+        user.save()
 
 
 # Paths
