@@ -17,7 +17,9 @@ Pair = tuple[TieredCache, TieredCache]
 
 def alias(server: Valkey, **options: Any) -> dict[str, Any]:
     """Return the entry of ``CACHES`` through which tiers reach the server."""
-    timeouts = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
+    timeouts: dict[str, Any] = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
+    # The reader of each cache that a test has made holds one until the run ends.
+    timeouts["CONNECTION_POOL_KWARGS"] = {"max_connections": 1_000}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": server.url,
