@@ -22,7 +22,7 @@ from perfsuite.caching.entry import Entry, expanded
 from perfsuite.caching.flight import Flights
 from perfsuite.caching.options import CacheOptions
 from perfsuite.caching.tags import Leases, TagClock
-from perfsuite.caching.tiers.memory import MemoryTier
+from perfsuite.caching.tiers.memory import NOBODY, MemoryTier, Victims
 
 logger = logging.getLogger("perfsuite.caching")
 
@@ -163,15 +163,20 @@ class Engine:
 
     def put(self, key: str, entry: Entry, now: float, place: int | None = None) -> bool:
         """Store an entry, in the tier of new ones unless told; what does not fit there goes to the next. Tell if it is stored."""
-        wanted = self.enters if place is None else place
         self._puts += 1
         if not self._puts % SWEEP_EVERY:
             self._sweep(now)
-        for tier in self.tiers:
+        tiers = self.tiers
+        if not tiers:
+            return False
+        for tier in tiers:
             if key in tier.entries:
-                tier.pop(key)
+                tier.bytes -= tier.entries.pop(key).size
                 break  # it is in one tier at most
-        return self._put_at(key, entry, wanted, now)
+        if place is None:
+            place = self.enters
+        victims = tiers[place].put(key, entry, now)
+        return True if victims is NOBODY else self._go_on(victims, key, entry, place, now)
 
     def _sweep(self, now: float) -> None:
         self.look_after_channel(now)
@@ -192,9 +197,10 @@ class Engine:
             tier.clear()
 
     def _put_at(self, key: str, entry: Entry, place: int, now: float) -> bool:
-        if not self.tiers:
-            return False
-        victims = self.tiers[place].put(key, entry, now)
+        return self._go_on(self.tiers[place].put(key, entry, now), key, entry, place, now)
+
+    def _go_on(self, victims: Victims | None, key: str, entry: Entry, place: int, now: float) -> bool:
+        """Take what does not fit into a tier to the next, and move down what had to go for it. Tell if it is stored."""
         while victims is None:
             place += 1
             if place == len(self.tiers):

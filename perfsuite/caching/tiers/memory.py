@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from math import inf
 from sys import getsizeof
 
@@ -30,7 +30,8 @@ class TierOptions:
     alias: str = ""
 
 
-NOBODY: list[tuple[str, Entry]] = []
+Victims = list[tuple[str, Entry]]
+NOBODY: Victims = []
 
 
 class MemoryTier:
@@ -68,14 +69,16 @@ class MemoryTier:
         self._to_sweep: Iterator[str] = iter(())
 
     # Hot path: benchmarks/caching.py
-    def put(self, key: str, entry: Entry, now: float) -> list[tuple[str, Entry]] | None:
+    def put(self, key: str, entry: Entry, now: float) -> Victims | None:
         """Store an entry as the most recently used; return those that had to go for it, or None if it does not fit at all.
 
         The key is in no tier: whoever stores takes it out of all of them first.
         """
         if self._compress_above is not None:
             entry = compressed(entry, self._compress_above)
-        size = getsizeof(entry.payload) + getsizeof(key) + OVERHEAD_BYTES
+        payload = entry.payload
+        size = len(payload) if type(payload) is bytes else getsizeof(payload)
+        size += OVERHEAD_BYTES + (len(key) if key.isascii() else getsizeof(key))
         if entry.tags:
             size += TAG_BYTES * len(entry.tags)
         if size > self.max_bytes:
@@ -109,15 +112,15 @@ class MemoryTier:
         self.entries.clear()
         self.bytes = 0
 
-    def sweep(self, now: float) -> list[tuple[str, Entry]]:
+    def sweep(self, now: float) -> Victims:
         """Look at a few entries; drop those of no more use and return those that have stayed their time in this tier."""
-        moved: list[tuple[str, Entry]] = []
-        for _ in range(SWEPT):
-            key = next(self._to_sweep, None)
-            if key is None:
-                self._to_sweep = iter(list(self.entries))
-                break
-            entry = self.entries.get(key)
+        moved: Victims = []
+        entries = self.entries
+        keys = list(islice(self._to_sweep, SWEPT))
+        if len(keys) < SWEPT:
+            self._to_sweep = iter(list(entries))
+        for key in keys:
+            entry = entries.get(key)
             if entry is None or now < entry.leaves:
                 continue
             if now >= entry.keep_until:
@@ -128,7 +131,7 @@ class MemoryTier:
                 moved.append((key, entry))
         return moved
 
-    def _make_room(self) -> list[tuple[str, Entry]]:
+    def _make_room(self) -> Victims:
         gone = []
         while self.bytes > self.max_bytes:
             victim = self.entries.popitem(last=False)
