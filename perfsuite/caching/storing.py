@@ -180,7 +180,7 @@ class Storing(BaseCache):
     def _drop(self, full: str) -> bool:
         engine = self._engine
         if engine.shared is not None:
-            return bool(engine.shared.drop(full))
+            return bool(engine.shared.drop_many([full]))
         now = _now()
         with engine.lock:
             was_live = self._live(full, now) is not None

@@ -21,8 +21,17 @@ STREAM_LENGTH = 10_000
 TOKEN_TTL_MS = 7 * 86_400_000
 SCANNED = 1_000
 
+# What is stored: the key, the envelope, how many milliseconds it is kept, its digest, and when it expires.
+Stored = tuple[str, bytes, "int | None", int, float]
+
 # A script says what it did on the stream, KEYS[1], as ARGV[1].
 _TELL = f"redis.call('XADD', KEYS[1], 'MAXLEN', '~', {STREAM_LENGTH}, '*', 'n', ARGV[1], 'o', "
+# Stores under KEYS[2]. A script, since one command to send and one answer to read take half of what a transaction takes.
+_SET = f"""
+if ARGV[4] == '' then redis.call('SET', KEYS[2], ARGV[3]) else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end
+{_TELL} 'S', 'k', ARGV[2], 'd', ARGV[5], 'e', ARGV[6])
+return 1
+"""
 # Stores under KEYS[2] what is not there, or what is there and is just the value given as no longer good.
 _ADD = f"""
 local held = redis.call('GET', KEYS[2])
@@ -113,11 +122,15 @@ class Redis:
         """Be known to the others as a process of its own."""
         self.me = secrets.token_hex(6).encode()
         self.pid = os.getpid()
+        self._client: Any = None
 
+    # Hot path: benchmarks/caching.py; asking django-redis for it takes a twentieth of a read.
     @property
     def client(self) -> Any:
-        """The raw client of the alias, for this thread."""
-        return caches[self.alias].client.get_client(write=True)  # type: ignore[attr-defined]  # django-redis has it
+        """The raw client of the alias, which threads can share."""
+        if self._client is None:
+            self._client = caches[self.alias].client.get_client(write=True)  # type: ignore[attr-defined]  # django-redis has it
+        return self._client
 
     def _key(self, full: str) -> str:
         return f"{self.namespace}k:{full}"
@@ -141,8 +154,13 @@ class Redis:
         """Return what is held under each key."""
         return self.client.mget([self._key(full) for full in fulls])  # type: ignore[no-any-return]
 
-    def set_many(self, items: Iterable[tuple[str, bytes, int | None, int, float]]) -> None:
-        """Store ``(key, data, milliseconds, digest, expires)`` and tell."""
+    # Hot path: benchmarks/caching.py
+    def set(self, full: str, data: bytes, px: int | None, digest: int, expires: float) -> None:
+        """Store and tell."""
+        self._run(_SET, [self._key(full)], [full, data, "" if px is None else px, digest, repr(expires)])
+
+    def set_many(self, items: Iterable[Stored]) -> None:
+        """Store several and tell."""
         with self.client.pipeline(transaction=True) as pipe:
             for full, data, px, digest, expires in items:
                 pipe.set(self._key(full), data, px=px)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from perfsuite.caching.breaker import Breaker, SharedAway
 from perfsuite.caching.coherence.stream import StreamReader
 from perfsuite.caching.entry import BadEnvelope, Entry, Tags, decode, encode, packed
-from perfsuite.caching.tiers.redis import Redis, milliseconds
+from perfsuite.caching.tiers.redis import Redis, Stored, milliseconds
 from perfsuite.optional import require
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = ["SharedAway", "SharedTier"]
 MAX_WRITTEN_DOWN = 10_000
 POLL_S = (0.005, 0.05)
 REPLACE_TRIES = 20
+NEVER = -1  # the mark with which no copy is made, since others may count a number up
 
 
 class SharedTier:
@@ -63,35 +64,44 @@ class SharedTier:
 
     # Reading
 
+    # Hot path: benchmarks/caching.py
     def fetch(self, full: str, now: float) -> Entry | None:
         """Return the fresh entry of a key, copied into memory, or None; also when the server is away."""
-        return self.fetch_many([full], now).get(full)
+        if self.breaker.is_open or full in self._keys:
+            return None
+        try:
+            self.reader.ensure()
+            with self.breaker.guarding():
+                mark = self.engine.applied
+                entry = self._opened(self.redis.get(full), now)
+                if entry is not None and entry.tags:
+                    self._learn_tags((entry,))
+        except SharedAway:
+            return None
+        return entry if entry is not None and self._is_fresh(full, entry, now, mark) else None
 
     def fetch_many(self, fulls: Sequence[str], now: float) -> dict[str, Entry]:
         """Return the fresh entries of several keys."""
-        asked = [full for full in fulls if full not in self._keys] if self._keys else fulls
+        asked = [full for full in fulls if full not in self._keys]
         if not asked or self.breaker.is_open:
             return {}
         try:
             self.reader.ensure()
             with self.breaker.guarding():
                 mark = self.engine.applied
-                held = self.redis.get_many(asked) if len(asked) > 1 else [self.redis.get(asked[0])]
-                found = self._decoded(zip(asked, held, strict=True), now)
+                opened = [self._opened(data, now) for data in self.redis.get_many(asked)]
+                found = {full: entry for full, entry in zip(asked, opened, strict=True) if entry is not None}
                 self._learn_tags(found.values())
         except SharedAway:
             return {}
         return {full: entry for full, entry in found.items() if self._is_fresh(full, entry, now, mark)}
 
-    def _decoded(self, held: Iterable[tuple[str, bytes | None]], now: float) -> dict[str, Entry]:
-        found = {}
-        for full, data in held:
-            if data is not None:
-                try:
-                    found[full] = decode(data, now)
-                except BadEnvelope:
-                    next(self.engine.counts.damaged)
-        return found
+    def _opened(self, data: bytes | None, now: float) -> Entry | None:
+        try:
+            return None if data is None else decode(data, now)
+        except BadEnvelope:
+            next(self.engine.counts.damaged)
+            return None
 
     def _learn_tags(self, entries: Iterable[Entry]) -> None:
         """See that the tokens of all tags are known; where this process is not in step, those of the server."""
@@ -125,51 +135,50 @@ class SharedTier:
 
     # Changing
 
+    # Hot path: benchmarks/caching.py
     def store(self, full: str, entry: Entry, now: float, place: int | None) -> None:
         """Store an entry there and in memory; in memory alone while the server is away."""
         if now >= entry.keep_until:
-            self.drop(full)
+            self.drop_many([full])
             return
-        self._store_all({full: entry}, now, place)
+        try:
+            self.reader.ensure()
+            mark = self.engine.applied if type(entry.payload) is not int else NEVER
+            with self.breaker.guarding():
+                self.redis.set(*self._on_wire(full, entry, now))
+        except SharedAway:
+            self._write_down((full,))
+            mark = self.engine.applied
+        self._copy(full, entry, now, mark, place)
+
+    def _on_wire(self, full: str, entry: Entry, now: float) -> Stored:
+        px = milliseconds(entry.keep_until, now, self._ttl_s)
+        return full, encode(entry, self._compress_above), px, entry.digest(), entry.expires
 
     def store_many(self, entries: dict[str, Entry], now: float) -> None:
         """Store several entries."""
         kept = {full: entry for full, entry in entries.items() if now < entry.keep_until}
         if len(kept) < len(entries):
             self.drop_many([full for full in entries if full not in kept])
-        if kept:
-            self._store_all(kept, now, None)
-
-    def _store_all(self, entries: dict[str, Entry], now: float, place: int | None) -> None:
-        items = [
-            (
-                full,
-                encode(entry, self._compress_above),
-                milliseconds(entry.keep_until, now, self._ttl_s),
-                entry.digest(),
-                entry.expires,
-            )
-            for full, entry in entries.items()
-        ]
+        if not kept:
+            return
         try:
             self.reader.ensure()
             mark, is_there = self.engine.applied, True
             with self.breaker.guarding():
-                self.redis.set_many(items)
+                self.redis.set_many([self._on_wire(full, entry, now) for full, entry in kept.items()])
         except SharedAway:
-            self._write_down(entries)
+            self._write_down(kept)
             is_there, mark = False, self.engine.applied
-        for full, entry in entries.items():
-            # A number there may be counted up by others; memory holds it only while nobody can.
-            self._copy(full, entry, now, -1 if is_there and type(entry.payload) is int else mark, place)
+        for full, entry in kept.items():
+            self._copy(full, entry, now, NEVER if is_there and type(entry.payload) is int else mark, None)
 
     def add(self, full: str, entry: Entry, now: float) -> bool:
         """Store an entry where no fresh one is, for all processes in one step."""
-        data, px = encode(entry, self._compress_above), milliseconds(entry.keep_until, now, self._ttl_s)
+        args = self._on_wire(full, entry, now)
         self.reader.ensure()
         with self.breaker.guarding():
             mark = self.engine.applied
-            args = (full, data, px, entry.digest(), entry.expires)
             if now >= entry.keep_until:
                 return not self.fetch_many([full], now)
             if not self.redis.add(*args):
@@ -181,9 +190,11 @@ class SharedTier:
         return True
 
     def _is_good(self, held: bytes, now: float) -> bool:
-        found = self._decoded([("", held)], now)
-        self._learn_tags(found.values())
-        return any(now < entry.expires and self.engine.tags.is_valid(entry) for entry in found.values())
+        entry = self._opened(held, now)
+        if entry is None:
+            return False
+        self._learn_tags((entry,))
+        return now < entry.expires and self.engine.tags.is_valid(entry)
 
     def touch(self, full: str, expires: float, now: float) -> bool:
         """Give a key another end; tell whether it had a value."""
@@ -196,9 +207,8 @@ class SharedTier:
                 self.redis.drop_many([full])
                 done = True
             else:
-                done = self.redis.touch(
-                    full, struct.pack("<d", expires), milliseconds(expires, now, self._ttl_s)
-                )
+                px = milliseconds(expires, now, self._ttl_s)
+                done = self.redis.touch(full, struct.pack("<d", expires), px)
         self._forget_here([full])
         return done
 
@@ -225,17 +235,11 @@ class SharedTier:
                 return entry.value()  # type: ignore[no-any-return]
         raise SharedAway
 
-    def drop(self, full: str) -> bool:
-        """Forget a key; tell whether it had a value."""
-        return self.drop_many([full])
-
     def drop_many(self, fulls: Sequence[str]) -> bool:
-        """Forget several keys; tell whether one of them had a value."""
+        """Forget keys; tell whether one of them had a value."""
         now = time.time()
-        here = [self.engine.held(full) for full in fulls]
-        was_good = any(
-            entry is not None and now < entry.expires and self.engine.tags.is_valid(entry) for entry in here
-        )
+        here = [entry for full in fulls if (entry := self.engine.held(full)) is not None]
+        was_good = any(now < entry.expires and self.engine.tags.is_valid(entry) for entry in here)
         try:
             self.reader.ensure()
             with self.breaker.guarding():
@@ -391,5 +395,4 @@ class SharedTier:
         for tag, remove in tags.items():
             if self._tags.get(tag) is remove:
                 del self._tags[tag]
-        if everything:
-            self._everything = False
+        self._everything = self._everything and not everything
