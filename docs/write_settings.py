@@ -41,9 +41,13 @@ def page() -> str:
         for field in dataclasses.fields(section):  # type: ignore[arg-type]
             env = f"`{field.metadata['env']}`" if field.metadata["env"] else ""
             parts.append(
-                f"| `{field.name.upper()}` | {_shown(field.default)} | {env} | {field.metadata['help']} |\n"
+                f"| `{field.name.upper()}` | {_shown(_default(field))} | {env} | {field.metadata['help']} |\n"
             )
     return "".join(parts)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _shown(value: Any) -> str:
