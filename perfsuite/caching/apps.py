@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class CachingConfig(AppConfig):
-    """Registers the options and the checks."""
+    """Registers the options, and what is recorded of every cache."""
 
     name = "perfsuite.caching"
     label = "perfsuite_caching"
@@ -14,6 +14,8 @@ class CachingConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
+        from perfsuite.caching import stats
         from perfsuite.caching.conf import CachingSettings
 
         conf.register(CachingSettings)
+        stats.follow_settings()

@@ -80,7 +80,7 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
         flight, leads = engine.flights.join(full)
         if leads:
             with engine.flights.leading(full, flight):
-                entry = engine.find(full, _now())
+                entry = engine.fresh(full, _now())
                 if entry is None:
                     entry = await _acomputed(cache, wanted, factory)
                 flight.set_result(entry)
@@ -105,7 +105,7 @@ def _lead(
     def fly() -> Entry:
         with engine.flights.leading(full, flight):
             # Another flight may have landed since the miss.
-            entry = engine.find(full, _now()) or _computed_for_all(cache, wanted, factory)
+            entry = engine.fresh(full, _now()) or _computed_for_all(cache, wanted, factory)
             flight.set_result(entry)
         return entry
 
