@@ -14,8 +14,9 @@ class CachingConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.caching import stats
+        from perfsuite.caching import counting, stats
         from perfsuite.caching.conf import CachingSettings
 
         conf.register(CachingSettings)
         stats.follow_settings()
+        counting.follow_settings()
