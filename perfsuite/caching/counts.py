@@ -60,8 +60,8 @@ class AliasCounts:
 
     def _counted(self) -> dict[tuple[str, tuple[str, ...]], int]:
         return {
-            (kinds.READS, ("hit",)): reading(self.hits),
-            (kinds.READS, ("miss",)): reading(self.misses),
+            (kinds.READS, ("found",)): reading(self.hits),
+            (kinds.READS, ("absent",)): reading(self.misses),
             (kinds.SETS, ()): reading(self.sets),
             (kinds.DELETES, ()): reading(self.deletes),
             (kinds.EVENTS, ("failed",)): reading(self.failed),

@@ -9,7 +9,8 @@ def _counted(name: str, labels: tuple[str, ...], cap: int, unit: str = "count") 
     return declare(Kind(name, unit, labels, cap=cap, percentiles=False)).name
 
 
-# How the reads were answered: by a tier (hot, warm, cold), stale, or not (miss). Other caches than TieredCache say hit or miss.
+# How the reads were answered: by a tier (hot, warm, cold), stale, or not (miss). Of other caches than TieredCache: found or
+# absent, so that the answers alone tell how the tiers share the reads.
 READS = _counted("cache.reads", ("cache", "answer"), 200)
 SETS = _counted("cache.sets", ("cache",), 50)
 DELETES = _counted("cache.deletes", ("cache",), 50)

@@ -119,7 +119,7 @@ def _none_before(no_caches: None, recorded: Recorded) -> None:
 
 def reads(recorded: Recorded) -> tuple[float, float]:
     """Return the hits and misses of the cache ``other``."""
-    return recorded.sum("cache.reads", "other", "hit"), recorded.sum("cache.reads", "other", "miss")
+    return recorded.sum("cache.reads", "other", "found"), recorded.sum("cache.reads", "other", "absent")
 
 
 def test_hits_and_misses_are_counted_and_a_stored_none_is_a_hit(other: BaseCache, recorded: Recorded) -> None:
@@ -506,7 +506,7 @@ def test_our_own_cache_counts_by_itself() -> None:
 def test_the_default_cache_is_counted_under_its_alias(recorded: Recorded) -> None:
     with of_backend(LOCMEM):
         default_cache.get("a")
-    assert recorded.sum("cache.reads", "default", "miss") == 1
+    assert recorded.sum("cache.reads", "default", "absent") == 1
 
 
 @pytest.mark.parametrize(
@@ -546,7 +546,7 @@ def test_a_child_leaves_its_parents_calls_to_the_parent(locmem: BaseCache, recor
         os._exit(0)
     os.close(sending)
     with os.fdopen(receiving) as told:
-        assert told.read() == repr({("cache.reads", ("other", "miss")): 1.0})
+        assert told.read() == repr({("cache.reads", ("other", "absent")): 1.0})
     os.waitpid(child, 0)
     assert reads(recorded) == (0, 1)
 
