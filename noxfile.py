@@ -101,7 +101,7 @@ LANES = {
         extras="djongo,test",
         newest=(3, 11),
         database="djongo",
-        without=("browser", "relational", "hypothesis", "once", "alike"),
+        without=("browser", "relational", "hypothesis", "once", "alike", "long_history"),
         paths=ON_MONGODB,
         from_wheel=True,
     ),
