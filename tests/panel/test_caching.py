@@ -94,6 +94,7 @@ def test_a_site_without_a_tiered_cache_has_no_tiers_to_show() -> None:
     record("cache.reads", ("sessions", "found"), 30)
     found = cards()
     assert set(found) == {"cache-figures", "caches"}
+    assert rows(found["caches"])[0]["deletes"] == 0
     assert tile(found, "cache_read_p95")["value"] is None
 
 

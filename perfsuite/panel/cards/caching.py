@@ -275,7 +275,7 @@ class Caches:
                 name,
                 *_read_cells(reads.get(name, {})),
                 round(sets[name].sum) if name in sets else 0,
-                round(deletes[name].sum) if name in deletes else None,
+                _deletes(reads.get(name, {}), deletes.get(name)),
                 *_time_cells(times.get(name)),
                 failed.get(name, 0),
             ]
@@ -297,6 +297,13 @@ class Caches:
 
 def _read_cells(reads: Mapping[str, int]) -> Line:
     return [sum(reads.values()), _hit_rate(reads) if reads else None]
+
+
+def _deletes(reads: Mapping[str, int], deletes: Histogram | None) -> int | None:
+    """Return the deleted keys, None of a tiered cache, which does not count them."""
+    if deletes is not None:
+        return round(deletes.sum)
+    return 0 if "found" in reads or "absent" in reads else None
 
 
 def _time_cells(times: Histogram | None) -> Line:
