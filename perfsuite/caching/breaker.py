@@ -13,8 +13,16 @@ from contextlib import contextmanager
 
 logger = logging.getLogger("perfsuite.caching")
 
-# What a server answers when it is there and cannot serve: a replica, a server that loads its data, or one without memory.
+# What a server answers when it is there and cannot serve: a replica, one that loads its data, has no memory, or lets nobody in.
 UNFIT = (
+    "ReadOnlyError",
+    "OutOfMemoryError",
+    "MasterDownError",
+    "ClusterDownError",
+    "NoPermissionError",
+    "NoReplicasError",
+)
+UNFIT_CODES = (
     "READONLY",
     "OOM",
     "LOADING",
@@ -24,7 +32,7 @@ UNFIT = (
     "CLUSTERDOWN",
     "BUSY",
     "NOAUTH",
-    "UNKILLABLE",
+    "NOPERM",
 )
 
 
@@ -54,7 +62,8 @@ class Breaker:
         except Exception as exc:
             if not is_failure_of_server(exc):
                 raise
-            self.failure(exc)
+            if type(exc).__name__ != "MaxConnectionsError":  # this process's own limit
+                self.failure(exc)
             raise SharedAway from exc
         self._in_row = 0
 
@@ -92,4 +101,7 @@ def is_failure_of_server(exc: BaseException) -> bool:
         return True
     if type(exc).__module__.startswith("django_redis"):  # it wraps what its connections raise
         return True
-    return isinstance(exc, redis.ResponseError) and str(exc).startswith(UNFIT)
+    # redis-py has classes for some of these; in a pipeline the code is somewhere in the text.
+    if type(exc).__name__ in UNFIT:
+        return True
+    return isinstance(exc, redis.ResponseError) and any(code in str(exc) for code in UNFIT_CODES)

@@ -6,7 +6,9 @@ expired and may be served as stale is served at once, and one refresh runs behin
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from perfsuite.caching.asynchronous import AsyncMethods
     from perfsuite.caching.engine import Engine
     from perfsuite.caching.storing import Storing
+
+logger = logging.getLogger("perfsuite.caching")
 
 # After a refresh that failed, the stale value is served for so long before the next attempt.
 THROTTLE_S = 5.0
@@ -78,16 +82,13 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
     patience = time.monotonic() + engine.options.wait
     while True:
         flight, leads = engine.flights.join(full)
-        if leads:
-            with engine.flights.leading(full, flight):
-                entry = engine.find(full, _now())
-                if entry is None:
-                    entry = await _acomputed(cache, wanted, factory)
-                flight.set_result(entry)
-            return entry.value()
         stale = engine.stale(full, _now())
+        if leads and stale is None:
+            return (await _afly(cache, wanted, flight, factory)).value()
         if stale is not None:
             next(engine.counts.stale)
+            if leads:
+                _arefresh(cache, wanted, flight, factory, stale)
             return stale.value()
         next(engine.counts.coalesced)
         entry = await await_(flight, max(0.0, patience - time.monotonic()))
@@ -95,6 +96,60 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
             return entry.value()
         if time.monotonic() >= patience:
             return (await _acomputed(cache, wanted, factory)).value()
+
+
+async def _afly(
+    cache: AsyncMethods, wanted: Wanted, flight: Future[Entry], factory: Callable[[], Any]
+) -> Entry:
+    engine, full = cache.engine, wanted.full
+    with engine.flights.leading(full, flight):
+        entry = engine.fresh(full, _now())  # another flight may have landed since the miss
+        if entry is None and engine.shared is None:
+            entry = await _acomputed(cache, wanted, factory)
+        elif entry is None:
+            turn = engine.shared.turn(full)
+            entry = await in_thread(turn.__enter__)
+            try:
+                entry = entry or await _acomputed(cache, wanted, factory)
+            finally:
+                await in_thread(turn.__exit__, None, None, None)
+        flight.set_result(entry)
+    return entry
+
+
+# Tasks that nobody waits for; the event loop holds only weak references to its tasks.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _arefresh(
+    cache: AsyncMethods, wanted: Wanted, flight: Future[Entry], factory: Callable[[], Any], stale: Entry
+) -> None:
+    """Compute anew in a task of its own, unless that failed a moment ago."""
+    engine, full = cache.engine, wanted.full
+    if _is_throttled(engine, full) or len(_tasks) >= refresh.MAX_WAITING:
+        with engine.flights.leading(full, flight):
+            flight.set_result(stale)
+        return
+
+    async def refreshed() -> None:
+        try:
+            await _afly(cache, wanted, flight, factory)
+        except Exception:
+            _throttle(engine, full)
+            logger.exception("A value could not be computed anew; the stale one is served on.")
+        else:
+            engine.throttled.pop(full, None)
+
+    task = asyncio.get_running_loop().create_task(refreshed())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    # A task that is cancelled before it begins never leads.
+    task.add_done_callback(lambda _: engine.flights.abandon(full, flight))
+
+
+async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Run what waits for the network in a thread, not the one that Django's own blocking code shares."""
+    return await sync_to_async(work, thread_sensitive=False)(*args)
 
 
 def _lead(
@@ -105,7 +160,7 @@ def _lead(
     def fly() -> Entry:
         with engine.flights.leading(full, flight):
             # Another flight may have landed since the miss.
-            entry = engine.find(full, _now()) or _computed_for_all(cache, wanted, factory)
+            entry = engine.fresh(full, _now()) or _computed_for_all(cache, wanted, factory)
             flight.set_result(entry)
         return entry
 
@@ -143,11 +198,15 @@ def _refreshed(engine: Engine, full: str, fly: Callable[[], object]) -> None:
     try:
         fly()
     except Exception:
-        if len(engine.throttled) >= MAX_THROTTLED:
-            engine.throttled.clear()
-        engine.throttled[full] = time.monotonic() + THROTTLE_S
+        _throttle(engine, full)
         raise
     engine.throttled.pop(full, None)
+
+
+def _throttle(engine: Engine, full: str) -> None:
+    if len(engine.throttled) >= MAX_THROTTLED:
+        engine.throttled.clear()
+    engine.throttled[full] = time.monotonic() + THROTTLE_S
 
 
 def _is_throttled(engine: Engine, full: str) -> bool:
@@ -173,20 +232,15 @@ def _computed(cache: Storing, wanted: Wanted, factory: Callable[[], Any], *, rep
 
 
 async def _acomputed(cache: Storing, wanted: Wanted, factory: Callable[[], Any]) -> Entry:
-    in_thread = cache.engine.shared is not None
+    is_shared = cache.engine.shared is not None
     tags: Any = ()
     if wanted.tags:
-        tags = (
-            await sync_to_async(cache.tokens, thread_sensitive=False)(wanted.tags)
-            if in_thread
-            else cache.tokens(wanted.tags)
-        )
+        tags = await in_thread(cache.tokens, wanted.tags) if is_shared else cache.tokens(wanted.tags)
     started = time.perf_counter()
     value = await awaited(factory())
-    cost_s = time.perf_counter() - started
-    if in_thread:
-        return await sync_to_async(cache.store_computed, thread_sensitive=False)(wanted, value, tags, cost_s)
-    return cache.store_computed(wanted, value, tags, cost_s)
+    made = (wanted, value, tags, time.perf_counter() - started)
+    entry: Entry = await in_thread(cache.store_computed, *made) if is_shared else cache.store_computed(*made)
+    return entry
 
 
 async def awaited(value: Any) -> Any:

@@ -56,9 +56,13 @@ class Flights:
             raise
         finally:
             _led.reset(token)
-            self._land(key, flight)
-            if not flight.done():
-                flight.set_exception(Abandoned())
+            self.abandon(key, flight)
+
+    def abandon(self, key: str, flight: Future[Entry]) -> None:
+        """End a flight; who waits for a value that has not come must look elsewhere."""
+        self._land(key, flight)
+        if not flight.done():
+            flight.set_exception(Abandoned())
 
     def _land(self, key: str, flight: Future[Entry]) -> None:
         with self._lock:

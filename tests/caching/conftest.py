@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from perfsuite.caching import engine
+from perfsuite.metrics.recorder import recorder
 from tests import valkey as servers
+from tests.recorded import recorded
 from tests.valkey import Valkey
+
+__all__ = ["recorded"]
 
 TIERED = "perfsuite.caching.TieredCache"
 NewCaches = Callable[..., dict[str, Any]]
@@ -36,3 +41,11 @@ def new_caches(settings: Any) -> NewCaches:
         return settings.CACHES  # type: ignore[no-any-return]
 
     return make
+
+
+@pytest.fixture
+def no_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no caches of other tests, whose names would use up the caps of what is recorded."""
+    monkeypatch.setattr(engine, "_engines", {})
+    recorder.take()
+    recorder._known.clear()

@@ -178,6 +178,39 @@ def test_every_asynchronous_method_does_what_the_other_does(cache: TieredCache) 
     ]
 
 
+def test_a_task_too_is_served_what_is_stale_while_a_refresh_runs(cache: TieredCache) -> None:
+    numbers = Numbers()
+
+    async def main() -> None:
+        assert await cache.aget_or_set("k", numbers.later, stale_for=60) == [1]
+        expire(cache, "k")
+        assert await cache.aget_or_set("k", numbers.later, stale_for=60) == [1]
+        await asyncio.gather(*compute._tasks)
+        assert await cache.aget("k") == [2]
+        numbers.broken = True
+        expire(cache, "k")
+        for _ in range(5):
+            assert await cache.aget_or_set("k", numbers.later, stale_for=60) == [2]
+            await asyncio.sleep(0.005)
+
+    asyncio.run(main())
+    assert numbers.calls == 3
+
+
+def test_a_refresh_that_is_cancelled_before_it_begins_is_in_nobodys_way(cache: TieredCache) -> None:
+    numbers = Numbers()
+    cache.get_or_set("k", numbers, stale_for=60)
+    expire(cache, "k")
+
+    async def served_and_gone() -> Any:
+        return await cache.aget_or_set("k", numbers.later, stale_for=60)
+
+    assert asyncio.run(served_and_gone()) == [1]
+    assert not cache.engine.flights._flights
+    assert cache.get_or_set("k", numbers, stale_for=60) == [1]
+    wait_until(lambda: cache.get("k") == [2], "the refresh")
+
+
 def test_a_miss_in_a_task_leaves_its_lease(cache: TieredCache) -> None:
     async def main() -> None:
         assert await cache.aget("k") is None

@@ -105,6 +105,7 @@ def test_two_tasks_that_missed_the_same_key_do_not_use_up_each_others_leases() -
     assert here.run(leases.take, "k") == 1
 
 
+@pytest.mark.django_db  # Django looks at its connections then
 def test_leases_are_few_and_end_with_the_request() -> None:
     leases = Leases()
     for number in range(module.MAX_LEASES * 3):

@@ -26,6 +26,7 @@ import pymongo
 from perfsuite.queries.mongo import event_listeners
 from tests.settings import *
 
+SILENCED_SYSTEM_CHECKS = ["perfsuite_queries.W002"]  # that djongo is to be left
 first = pymongo.MongoClient({url!r}, connect=False{first})
 second = pymongo.MongoClient({url!r}, connect=False{second})
 """

@@ -170,8 +170,15 @@ class Redis:
         return bool(self._run(_TOUCH, [self._key(full)], [full, packed_expires, "" if px is None else px]))
 
     def incr(self, full: str, delta: int) -> int | bytes | None:
-        """Add to a number and tell: the sum, None for no key, bytes where it is no bare number."""
-        return self._run(_INCR, [self._key(full)], [full, delta])  # type: ignore[no-any-return]
+        """Add to a number and tell: the sum, None for no key, bytes where the server cannot count it up."""
+        from redis import ResponseError
+
+        try:
+            return self._run(_INCR, [self._key(full)], [full, delta])  # type: ignore[no-any-return]
+        except ResponseError as exc:
+            if "overflow" in str(exc) or "not an integer" in str(exc):
+                return b""
+            raise
 
     def replace(self, full: str, old: bytes, new: bytes) -> bool:
         """Replace a value that is still ``old``, and tell."""

@@ -49,7 +49,7 @@ class SharedTier:
         self.redis = Redis(tier.alias, f"perfsuite:{engine.name}:")
         self.breaker = Breaker(engine.name, options.failures)
         self.reader = StreamReader(self)
-        self.hits = count()
+        self.hits = count()  # counted by those who read for a caller
         self._writing_down = threading.Lock()
         self._keys: dict[str, None] = {}
         self._tags: dict[str, bool] = {}
@@ -112,8 +112,6 @@ class SharedTier:
         is_fresh = now < entry.expires and (not entry.tags or self.engine.tags.is_valid(entry))
         if type(entry.payload) is not int:
             self._copy(full, entry, now, mark, None)  # a stale one too, to be served while it is refreshed
-        if is_fresh:
-            next(self.hits)
         return is_fresh
 
     def _copy(self, full: str, entry: Entry, now: float, mark: int, place: int | None) -> None:
@@ -141,7 +139,6 @@ class SharedTier:
             self._store_all(kept, now, None)
 
     def _store_all(self, entries: dict[str, Entry], now: float, place: int | None) -> None:
-        mark = self.engine.applied
         items = [
             (
                 full,
@@ -154,9 +151,9 @@ class SharedTier:
         ]
         try:
             self.reader.ensure()
+            mark, is_there = self.engine.applied, True
             with self.breaker.guarding():
                 self.redis.set_many(items)
-            is_there = True
         except SharedAway:
             self._write_down(entries)
             is_there, mark = False, self.engine.applied

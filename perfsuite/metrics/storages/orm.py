@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -43,9 +43,8 @@ class ORMStorage:
             ):  # before the transaction: SQLite refuses one that reads first and then finds another writer
                 there = _existing(alias, [row.id for row in rows])
                 rows = [row for row in rows if row.id not in there]
-            with transaction.atomic(using=alias):
-                made = [Bucket(*row) for row in rows]  # type: ignore[misc] # positional: the fields have the same order
-                Bucket.objects.using(alias).bulk_create(made, batch_size=BATCH)
+            with _atomic(alias):
+                _insert(alias, [Bucket(*row) for row in rows])  # type: ignore[misc] # positional: the fields have the same order
                 if time.monotonic() - started > MAX_APPEND_S:
                     raise DatabaseError(f"writing took over {MAX_APPEND_S:.0f} s")
 
@@ -213,12 +212,16 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(exc: BaseException) -> str:
-    """Return what an exception says, without the description of all servers that pymongo ends with."""
-    return (
-        (str(exc).strip().splitlines() or [""])[0]
-        .partition(" (configured timeouts:")[0]
-        .partition(", Timeout:")[0]
-    )
+    """Return what an exception says, without the servers that pymongo lists or the command that MongoDB repeats, and its values.
+
+    djongo's own exceptions repeat only the SQL; what they come from says what is wrong.
+    """
+    said = (str(exc).strip().splitlines() or [""])[0]
+    if said.startswith("Keyword: "):
+        return ""
+    for more in (" (configured timeouts:", ", Timeout:", " to execute command {", ", full error:"):
+        said = said.partition(more)[0]
+    return said
 
 
 def _within(spans: Sequence[Span], kinds: Sequence[str] | None) -> Q:
@@ -239,17 +242,40 @@ def _existing(alias: str, ids: Sequence[UUID]) -> set[UUID]:
 
 def _insert_if_absent(alias: str, row: Model) -> bool:
     """Insert a row unless another process just did. djongo says DatabaseError where others say IntegrityError."""
-    model = type(row)
     try:
-        with transaction.atomic(using=alias):
-            model._default_manager.using(alias).bulk_create(
-                [row]
-            )  # unlike save, sends no signal to the host's receivers
+        with _atomic(alias):
+            _insert(alias, [row])
     except DatabaseError:
-        if model._default_manager.using(alias).filter(pk=row.pk).exists():
+        if type(row)._default_manager.using(alias).filter(pk=row.pk).exists():
             return False
         raise
     return True
+
+
+def _atomic(alias: str) -> AbstractContextManager[None]:
+    """Return a block whose statements all succeed or all fail, where the database can do that.
+
+    djongo cannot roll back. Django then closes its client, which the host's threads use too; used again at once, it may not find
+    its server for ten seconds.
+    """
+    return nullcontext() if _is_djongo(alias) else transaction.atomic(using=alias)
+
+
+def _insert(alias: str, rows: Sequence[Model]) -> None:
+    """Insert rows of one model. Unlike ``save``, this sends no signal to the host's receivers."""
+    if not rows:
+        return
+    model = type(rows[0])
+    chosen: Any = model._default_manager.using(alias)
+    if not _is_djongo(alias):
+        chosen.bulk_create(rows, batch_size=BATCH)
+        return
+    for start in range(0, len(rows), BATCH):  # as bulk_create does, but not in a transaction
+        chosen._insert(rows[start : start + BATCH], fields=model._meta.concrete_fields, using=alias)  # noqa: SLF001
+
+
+def _is_djongo(alias: str) -> bool:
+    return connections[alias].vendor == "djongo"
 
 
 def _delete(rows: QuerySet[Any]) -> None:

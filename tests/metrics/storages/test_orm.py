@@ -366,6 +366,16 @@ def test_a_storage_class_that_cannot_be_loaded_is_a_store_that_is_unavailable(pa
         get_storage()
 
 
+def test_what_djongo_and_mongodb_repeat_is_left_out_of_the_sentence() -> None:
+    refused = RuntimeError(
+        "not authorized on store to execute command { insert: 1 }, full error: {'ok': 0.0}"
+    )
+    exc = DatabaseError("\n\n\tKeyword: None\n\tSub SQL: None\n\tFAILED SQL: None")
+    exc.__cause__ = refused
+
+    assert explain("default", exc).endswith("cannot be used (DatabaseError: not authorized on store).")
+
+
 def test_another_storage_is_named_by_its_dotted_path() -> None:
     path = f"{OtherStorage.__module__}.{OtherStorage.__name__}"
     with override_settings(PERFSUITE={"METRICS": {"STORAGE": path}}):

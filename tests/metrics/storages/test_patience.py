@@ -27,6 +27,15 @@ def test_a_client_that_another_thread_has_closed_finds_its_server_again() -> Non
     assert get_storage().marks(["nothing"]) == {}
 
 
+def test_a_row_that_is_there_already_does_not_cost_the_host_its_client() -> None:
+    storage = get_storage()
+    assert storage.move_mark("taken", None, 1)
+    assert not storage.move_mark("taken", None, 2)
+
+    assert connections[store_alias()].client_connection.nodes
+    assert storage.marks(["taken"]) == {"taken": 1}
+
+
 def test_a_client_that_was_never_used_finds_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connections[store_alias()]
     connection.ensure_connection()
