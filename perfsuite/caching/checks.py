@@ -1,4 +1,4 @@
-"""System checks of the caching app. Only ``check_servers`` talks to a server, and only with ``--database`` or ``--deploy``."""
+"""System checks of the caching app. Only ``check_servers`` talks to a server, with ``--deploy --database``."""
 
 from __future__ import annotations
 
@@ -215,9 +215,12 @@ def check_enabled(**kwargs: Any) -> Messages:
     return [checks.Warning(message, hint=hint, id="perfsuite_caching.W009")]
 
 
-@checks.register("perfsuite")
+@checks.register("perfsuite", deploy=True)
 def check_servers(databases: Any = None, **kwargs: Any) -> Messages:
-    """Report a server that may evict the tokens of tags (W010) or that does not answer (W011); ``check --database default``."""
+    """Report a server that may evict the tokens of tags (W010) or that does not answer (W011).
+
+    ``check --deploy --database default``: from Django 6.1 on, each ``check`` gets the databases.
+    """
     if not databases:
         return []
     found: Messages = []
