@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -34,8 +35,13 @@ class AsyncMethods(Storing):
             return self.lookup(full)
         if engine.counter[0] != engine.seen:
             engine.catch_up()
-        entry = engine.find(full, time.time())
-        return entry or await sync_to_async(self.lookup, thread_sensitive=False)(full)
+        is_sample, started = next(engine.sampling), perf_counter()
+        entry = engine.find(full, time.time()) or await sync_to_async(
+            self._found_lower, thread_sensitive=False
+        )(full)
+        if is_sample:
+            engine.samples.append((full, entry is not None, perf_counter() - started))
+        return entry
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value of a key, or ``default``."""

@@ -103,7 +103,7 @@ async def _afly(
 ) -> Entry:
     engine, full = cache.engine, wanted.full
     with engine.flights.leading(full, flight):
-        entry = engine.find(full, _now())  # another flight may have landed since the miss
+        entry = engine.fresh(full, _now())  # another flight may have landed since the miss
         if entry is None and engine.shared is None:
             entry = await _acomputed(cache, wanted, factory)
         elif entry is None:
@@ -160,7 +160,7 @@ def _lead(
     def fly() -> Entry:
         with engine.flights.leading(full, flight):
             # Another flight may have landed since the miss.
-            entry = engine.find(full, _now()) or _computed_for_all(cache, wanted, factory)
+            entry = engine.fresh(full, _now()) or _computed_for_all(cache, wanted, factory)
             flight.set_result(entry)
         return entry
 

@@ -50,7 +50,7 @@ class SharedTier:
         self.redis = Redis(tier.alias, f"perfsuite:{engine.name}:")
         self.breaker = Breaker(engine.name, options.failures)
         self.reader = StreamReader(self)
-        self.hits = count()
+        self.hits = count()  # counted by those who read for a caller
         self._writing_down = threading.Lock()
         self._keys: dict[str, None] = {}
         self._tags: dict[str, bool] = {}
@@ -122,8 +122,6 @@ class SharedTier:
         is_fresh = now < entry.expires and (not entry.tags or self.engine.tags.is_valid(entry))
         if type(entry.payload) is not int:
             self._copy(full, entry, now, mark, None)  # a stale one too, to be served while it is refreshed
-        if is_fresh:
-            next(self.hits)
         return is_fresh
 
     def _copy(self, full: str, entry: Entry, now: float, mark: int, place: int | None) -> None:

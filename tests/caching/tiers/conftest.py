@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from perfsuite.caching import TieredCache
-from tests import valkey as servers
 from tests.valkey import Valkey
 
 Pair = tuple[TieredCache, TieredCache]
@@ -37,13 +35,6 @@ def pair(settings: Any, valkey: Valkey) -> Pair:
     settings.CACHES = {**settings.CACHES, "shared": alias(valkey)}
     name = f"test-{os.urandom(6).hex()}"
     return with_shared(name), with_shared(name, WAIT=4.5)
-
-
-@pytest.fixture
-def own_server() -> Iterator[Valkey]:
-    """Return a server that the test may stop."""
-    with servers.valkey() as server:
-        yield server
 
 
 @pytest.fixture
