@@ -105,7 +105,7 @@ def _grown(budget: int, value_bytes: int, queue: Any) -> None:
 
 def memory(rounds: int) -> list[Row]:
     rows: list[Row] = []
-    spawn = multiprocessing.get_context("fork")
+    spawn = multiprocessing.get_context("spawn")
     for value_bytes in (200, 1_000, 10_000):
         queue = spawn.Queue()
         process = spawn.Process(target=_grown, args=(64 * MIB, value_bytes, queue))
@@ -156,7 +156,7 @@ def interleavings(rounds: int) -> list[Row]:
     for number in range(10_000):
         key, tag = f"k{number % 50}", f"t{number % 50}"
         contexts = [contextvars.copy_context() for _ in range(2)]
-        held: dict[int, int] = {}
+        held: dict[int, int | None] = {}
         steps = [0, 0, 1, 1, *("i" * chance.randrange(1, 3))]
         chance.shuffle(steps)
         for step in steps:
@@ -164,10 +164,11 @@ def interleavings(rounds: int) -> list[Row]:
                 source += 1
                 cache.invalidate_tags(tag)
             elif step not in held:
-                contexts[int(step)].run(cache.get, key)
-                held[int(step)] = source
-            else:
-                contexts[int(step)].run(partial(cache.set, key, held[int(step)], tags=[tag]))
+                # What was found needs no computation.
+                is_there = contexts[int(step)].run(cache.get, key) is not None
+                held[int(step)] = None if is_there else source
+            elif (value := held[int(step)]) is not None:
+                contexts[int(step)].run(partial(cache.set, key, value, tags=[tag]))
         found = cache.get(key)
         latest_invalidation = source
         stale += found is not None and found < latest_invalidation

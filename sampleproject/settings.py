@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -127,7 +128,33 @@ if DEBUG_TOOLBAR:
     CONTENT_SECURITY_POLICY += "; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 
-PERFSUITE = {"TENANCY": {"RESOLVER": "sampleproject.tenants.resolve"}}
+# Memory alone, kept in step between the workers, unless REDIS_URL names a Redis or Valkey to put behind it.
+REDIS_URL = os.environ.get("REDIS_URL", "")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "perfsuite.caching.TieredCache",
+        "KEY_PREFIX": DB,
+        "OPTIONS": {"TIERS": {"cold": {"ALIAS": "shared"}}} if REDIS_URL else {"RUN_DIR": str(VAR / "run")},
+    }
+}
+if REDIS_URL:
+    CACHES["shared"] = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"SOCKET_TIMEOUT": 1, "SOCKET_CONNECT_TIMEOUT": 1},
+    }
+
+PERFSUITE = {
+    "TENANCY": {"RESOLVER": "sampleproject.tenants.resolve"},
+    "CACHING": {
+        "INVALIDATE": {
+            "portal.Tenant": ["tenant:{id}", "home"],
+            "portal.Page": ["page_data", "home"],
+            "portal.Form": ["form_data"],
+            "portal.User": ["page_data"],  # pages show who wrote them
+        }
+    },
+}
 
 LOGGING = {
     "version": 1,

@@ -47,8 +47,9 @@ function bytes(value: number): Shown {
   return { text: index ? smart(value) : number(value, 0), unit: units[index] ?? "B" };
 }
 
-/** Milliseconds in the unit that reads best: for sums, which run from microseconds to days. */
+/** Milliseconds in the unit that reads best: for what runs from microseconds to days. */
 function duration(ms: number): Shown {
+  if (ms > 0 && ms < 0.1) return { text: smart(ms * 1000), unit: "µs" };
   if (ms < 1000) return { text: smart(ms), unit: "ms" };
   if (ms < 60_000) return { text: smart(ms / 1000), unit: "s" };
   if (ms < 3_600_000) return { text: smart(ms / 60_000), unit: "min" };

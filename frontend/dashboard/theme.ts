@@ -13,7 +13,7 @@ export interface Theme {
   series(id: string, index: number): string;
 }
 
-const KNOWN = new Set(["p50", "p95", "p99", "2xx", "3xx", "4xx", "5xx", "cancelled"]);
+const KNOWN = new Set(["p50", "p95", "p99", "2xx", "3xx", "4xx", "5xx", "cancelled", "hot", "warm", "cold", "stale", "miss"]);
 
 export function isDark(): boolean {
   const color = getComputedStyle(document.body).backgroundColor;

@@ -67,7 +67,9 @@ function caption(tile: Tile): string {
   if (!tile.target) return tile.hint ?? "";
   const target = `${plain(tile.target)} ${tile.unit}`.trim();
   if (tile.value === null || tile.status === "none") return `target ${target}`;
-  return tile.status === "ok" ? `within target ${target}` : `over target ${target}`;
+  const least = tile.better === "up";
+  if (tile.status === "ok") return `${least ? "meets" : "within"} target ${target}`;
+  return `${least ? "under" : "over"} target ${target}`;
 }
 
 function show(value: number, digits: number | null): string {

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class CachingConfig(AppConfig):
-    """Registers the options and the checks, connects the models that make cached data outdated, and finds the warmers."""
+    """Registers the options and the checks, what is recorded, the models that make cached data outdated, and the warmers."""
 
     name = "perfsuite.caching"
     label = "perfsuite_caching"
@@ -14,9 +14,13 @@ class CachingConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.caching import checks, invalidation, warming  # noqa: F401 - checks register themselves
+
+        # The checks register themselves.
+        from perfsuite.caching import checks, counting, invalidation, stats, warming  # noqa: F401
         from perfsuite.caching.conf import CachingSettings
 
         conf.register(CachingSettings)
+        stats.follow_settings()
+        counting.follow_settings()
         invalidation.follow_settings()
         warming.discover()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -37,8 +38,11 @@ class AsyncMethods(Storing):
             engine.catch_up()
         if engine.shared.breaker.is_open:  # nothing to wait for
             return self.lookup(full)
-        entry = engine.find(full, time.time())
-        return entry or await in_thread(self.lookup, full)
+        is_sample, started = next(engine.sampling), perf_counter()
+        entry = engine.find(full, time.time()) or await in_thread(self._found_lower, full)
+        if is_sample:
+            engine.samples.append((full, entry is not None, perf_counter() - started))
+        return entry
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value of a key, or ``default``."""

@@ -41,7 +41,8 @@ class Breaker:
         except Exception as exc:
             if not is_failure_of_server(exc):
                 raise
-            self.failure(exc)
+            if type(exc).__name__ != "MaxConnectionsError":  # this process's own limit
+                self.failure(exc)
             raise SharedAway from exc
         self._in_row = 0
 

@@ -1,4 +1,4 @@
-"""System checks of the caching app. Only ``check_servers`` talks to a server, and only with ``--database`` or ``--deploy``."""
+"""System checks of the caching app. Only ``check_servers`` talks to a server, with ``--deploy --database``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_caches(**kwargs: Any) -> Messages:
         try:
             options = read(settings.CACHES[alias].get("OPTIONS", {}))
         except (ImproperlyConfigured, AttributeError, TypeError) as exc:
-            hint = "docs/reference/caching.md lists the options; the message says what to write."
+            hint = "Change the options as the message says."
             found.append(checks.Error(f"CACHES[{alias!r}]: {exc}", hint=hint, id="perfsuite_caching.E001"))
             continue
         found += _check_memory(alias, options)
@@ -150,7 +150,7 @@ def _shared_aliases() -> Iterator[tuple[str, str]]:
 @checks.register("perfsuite")
 def check_invalidation(**kwargs: Any) -> Messages:
     """Report DATA_CLASSES (E003) and INVALIDATE (E004) that cannot be meant, and a tag that may be a misspelt class (W006)."""
-    hint = "docs/reference/caching.md says how a data class is written."
+    hint = "Write it as {'tags': ['tenant:{tenant_id}', 'pages'], 'tier': 'warm'}."
     found: Messages = [checks.Error(p, hint=hint, id="perfsuite_caching.E003") for p in classes.problems()]
     for message, what_to_write in rules.read_all()[1]:
         said = f"PERFSUITE['CACHING']: {message}"
@@ -215,9 +215,12 @@ def check_enabled(**kwargs: Any) -> Messages:
     return [checks.Warning(message, hint=hint, id="perfsuite_caching.W009")]
 
 
-@checks.register("perfsuite")
+@checks.register("perfsuite", deploy=True)
 def check_servers(databases: Any = None, **kwargs: Any) -> Messages:
-    """Report a server that may evict the tokens of tags (W010) or that does not answer (W011); ``check --database default``."""
+    """Report a server that may evict the tokens of tags (W010) or that does not answer (W011).
+
+    ``check --deploy --database default``: from Django 6.1 on, each ``check`` gets the databases.
+    """
     if not databases:
         return []
     found: Messages = []

@@ -107,7 +107,7 @@ async def _afly(
 ) -> Entry:
     engine, full = cache.engine, wanted.full
     with engine.flights.leading(full, flight):
-        entry = None if early else engine.find(full, _now())  # another flight may have landed since the miss
+        entry = None if early else engine.fresh(full, _now())  # another flight may have landed since the miss
         if entry is None and engine.shared is None:
             entry = await _acomputed(cache, wanted, factory, early is not None)
         elif entry is None:
@@ -201,7 +201,7 @@ def _fly(
     """
     engine, full = cache.engine, wanted.full
     with engine.flights.leading(full, flight):
-        entry = None if early else engine.find(full, _now())  # another flight may have landed since the miss
+        entry = None if early else engine.fresh(full, _now())  # another flight may have landed since the miss
         if entry is None and engine.shared is None:
             entry = _computed(cache, wanted, factory, early is not None)
         elif entry is None:

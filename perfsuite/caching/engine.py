@@ -11,8 +11,9 @@ import logging
 import os
 import threading
 from array import array
-from collections.abc import Sequence
-from itertools import count
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import count, cycle, repeat
 from math import inf
 from typing import Any
 
@@ -33,6 +34,12 @@ logger = logging.getLogger("perfsuite.caching")
 SWEEP_EVERY = 32
 # The hit in a tier that takes an entry one tier up.
 PROMOTING_HIT = 2
+# Where reads are sampled, one in so many: a prime, so that a page which reads its keys in turn shows all of them.
+SAMPLE_EVERY = 61
+MAX_SAMPLES = 2_000
+
+# A read that was looked at: the key in the store, whether it had a value, and the seconds, where they were measured.
+Sample = tuple[str, bool, "float | None"]
 
 
 class Counts:
@@ -62,6 +69,8 @@ class Engine:
         self.tags = TagClock()
         self.leases = Leases()
         self.counts = Counts()
+        self.sampling: Iterator[bool] = _sampling()
+        self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self.flights = Flights()
         self.applied = (
             0  # changes of what is shared, so that a value read before one of them is not kept after it
@@ -130,6 +139,11 @@ class Engine:
             if entry is not None:
                 return entry
         return None
+
+    def fresh(self, key: str, now: float) -> Entry | None:
+        """Return the fresh entry of a key in memory without counting: for a read that was counted already."""
+        entry = self.held(key)
+        return entry if self.is_usable(entry, now) else None
 
     def stale(self, key: str, now: float) -> Entry | None:
         """Return an entry that is not fresh any more and may still be served as stale."""
@@ -320,6 +334,23 @@ class Engine:
             self.clear()
             self.trusted_until = 0.0
             self.shared.after_fork()
+
+
+_samples = False
+
+
+def _sampling() -> Iterator[bool]:
+    """Return what says of each read whether it is a sample; ``next`` of it is one step for all threads."""
+    return cycle([False] * (SAMPLE_EVERY - 1) + [True]) if _samples else repeat(False)
+
+
+def sample_reads(on: bool) -> None:
+    """Have one read in ``SAMPLE_EVERY`` put aside in each cache's ``samples``, or none."""
+    global _samples
+    if on != _samples:
+        _samples = on
+        for engine in engines():
+            engine.sampling = _sampling()
 
 
 _engines: dict[tuple[str, CacheOptions], Engine] = {}

@@ -22,8 +22,8 @@ RAW, PICKLED, COMPRESSED = 0, 1, 2
 IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 PROTOCOL = 5
 # What an entry takes beside its key and its payload: the object, its instants, and its place in a tier. Measured, see
-# benchmarks/caching.py (rss).
-OVERHEAD_BYTES = 424
+# benchmarks/caching.py (memory).
+OVERHEAD_BYTES = 350
 TAG_BYTES = 64
 
 _MAGIC = b"pS"

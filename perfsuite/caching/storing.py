@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
@@ -69,9 +70,15 @@ class Storing(BaseCache):
 
     def lookup(self, full: str) -> Entry | None:
         """Return the fresh entry of a full key from any tier; a miss is counted and leaves a lease."""
-        if self._engine.counter[0] != self._engine.seen:
-            self._engine.catch_up()
-        return self._found_lower(full)
+        engine = self._engine
+        if engine.counter[0] != engine.seen:
+            engine.catch_up()
+        if not next(engine.sampling):
+            return self._found_lower(full)
+        started = perf_counter()
+        entry = self._found_lower(full)
+        engine.samples.append((full, entry is not None, perf_counter() - started))
+        return entry
 
     # Hot path: benchmarks/caching.py
     def _found_lower(self, full: str) -> Entry | None:
@@ -81,6 +88,8 @@ class Storing(BaseCache):
             entry = engine.find(full, _now())
         if entry is None and engine.shared is not None:
             entry = engine.shared.fetch(full, _now())
+            if entry is not None:
+                next(engine.shared.hits)
         if entry is None:
             next(self._misses)
             if self._tags.in_use:
@@ -151,8 +160,7 @@ class Storing(BaseCache):
     def _live(self, full: str, now: float) -> Entry | None:
         """Return a key's fresh entry in memory, uncounted; called with the lock held."""
         self._engine.catch_up()
-        entry = self._engine.held(full)
-        return entry if self._engine.is_usable(entry, now) else None
+        return self._engine.fresh(full, now)
 
     def _keep_here(self, full: str, entry: Entry, now: float, place: int | None) -> None:
         """Store in memory what is nobody else's business: a computed value says nothing of what others hold."""

@@ -10,6 +10,7 @@ import pickle
 import time
 from collections.abc import Iterable, Mapping
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -19,6 +20,7 @@ from perfsuite.caching.asynchronous import AsyncMethods
 from perfsuite.caching.breaker import SharedAway
 from perfsuite.caching.conf import CachingSettings
 from perfsuite.caching.entry import IMMUTABLE, PICKLED, PROTOCOL, RAW, Entry, packed
+from perfsuite.caching.stats import statistics
 from perfsuite.caching.storing import MAX_PLAIN_KEY, renewed
 from perfsuite.caching.tags import checked_tags
 
@@ -41,6 +43,8 @@ class TieredCache(AsyncMethods):
         engine = self._engine
         if engine.counter[0] != engine.seen:
             engine.catch_up()
+        if next(engine.sampling):
+            return self._sampled(full, default)
         entry = self._hot.get(full)
         if entry is not None:
             now = _now()
@@ -72,6 +76,13 @@ class TieredCache(AsyncMethods):
             return default
         entry = self._found_lower(full)
         return default if entry is None else entry.value()
+
+    def _sampled(self, full: str, default: Any) -> Any:
+        started = perf_counter()
+        entry = self._found_lower(full)
+        value = default if entry is None else entry.value()
+        self._engine.samples.append((full, entry is not None, perf_counter() - started))
+        return value
 
     # Hot path: benchmarks/caching.py
     def set(
@@ -209,19 +220,24 @@ class TieredCache(AsyncMethods):
             return {key: value for key, value in values if value is not self}
         if engine.counter[0] != engine.seen:
             engine.catch_up()
-        now, found, missing = _now(), {}, {}
+        now, found, missing, sampled = _now(), {}, {}, {}
         for key in keys:
             full = self._full(key, version)
+            if next(engine.sampling):
+                sampled[full] = key
             entry = engine.find(full, now)
             if entry is None:
                 missing[full] = key
             else:
                 found[key] = entry.value()
         for full, entry in engine.shared.fetch_many(list(missing), now).items():
+            next(engine.shared.hits)
             found[missing.pop(full)] = entry.value()
         for full in missing:
             next(engine.counts.misses)
             engine.leases.leave(full, engine.tags.seq)
+        for full, key in sampled.items():
+            engine.samples.append((full, key in found, None))
         return found
 
     def set_many(
@@ -306,3 +322,11 @@ class TieredCache(AsyncMethods):
             for tag in names:
                 engine.tags.invalidate(tag, remove)
                 engine.tell("R" if remove else "T", tag)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what this cache has done in this process since it began, and how it stands: counters, bytes, the breaker.
+
+        ``hit_rate`` and ``distribution`` are percent of all reads, None and empty before the first; a stale answer is a hit.
+        ``tiers`` has a dict for each, in their order. Takes no lock and asks no server.
+        """
+        return statistics(self._engine)

@@ -14,6 +14,12 @@ DEFAULT_CARDS = (
     "perfsuite.panel.cards.routes.Routes",
     "perfsuite.panel.cards.queries.ExpensiveQueries",
     "perfsuite.panel.cards.queries.SlowestQueries",
+    "perfsuite.panel.cards.caching.Breaker",
+    "perfsuite.panel.cards.caching.Figures",
+    "perfsuite.panel.cards.caching.Answers",
+    "perfsuite.panel.cards.caching.Prefixes",
+    "perfsuite.panel.cards.caching.Memory",
+    "perfsuite.panel.cards.caching.Caches",
     "perfsuite.panel.cards.pools.Pools",
     "perfsuite.panel.cards.operations.Operations",
     "perfsuite.panel.cards.health.Health",
@@ -38,4 +44,7 @@ class PanelSettings(Section):
     )
     error_target_percent: float = option(
         5.0, minimum=0, maximum=100, help="Percent of the requests that may end in a server error (5xx)."
+    )
+    cache_hit_rate_target_percent: float = option(
+        95.0, minimum=0, maximum=100, help="Percent of the reads of caches that should find something."
     )

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from perfsuite.caching import engine
+from perfsuite.metrics.recorder import recorder
 from tests import valkey as servers
+from tests.recorded import recorded
 from tests.valkey import Valkey
+
+__all__ = ["recorded"]
 
 TIERED = "perfsuite.caching.TieredCache"
 NewCaches = Callable[..., dict[str, Any]]
@@ -18,6 +23,13 @@ NewCaches = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Valkey]:
     """Return a running server that the tests share."""
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[Valkey]:
+    """Return a server that the test may stop."""
     with servers.valkey() as server:
         yield server
 
@@ -36,3 +48,11 @@ def new_caches(settings: Any) -> NewCaches:
         return settings.CACHES  # type: ignore[no-any-return]
 
     return make
+
+
+@pytest.fixture
+def no_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no caches of other tests, whose names would use up the caps of what is recorded."""
+    monkeypatch.setattr(engine, "_engines", {})
+    recorder.take()
+    recorder._known.clear()

@@ -25,7 +25,9 @@ def redis_alias(location: str = "redis://127.0.0.1:1/0", **options: Any) -> dict
 
 def found(deploy: bool = False, databases: list[str] | None = None) -> list[checks.CheckMessage]:
     """Run the checks as ``manage.py check`` does, and return what is about this app."""
-    messages = checks.run_checks(tags=["perfsuite"], include_deployment_checks=deploy, databases=databases)
+    messages = checks.run_checks(
+        tags=["perfsuite"], include_deployment_checks=deploy, databases=databases or []
+    )
     return [message for message in messages if str(message.id).startswith("perfsuite_caching.")]
 
 
@@ -166,16 +168,19 @@ def test_a_cache_that_is_switched_off_is_a_warning_for_production(settings: Any)
     assert (ids(), ids(deploy=True)) == ([], ["W009"])
 
 
-def test_a_server_is_asked_only_with_databases(new_caches: NewCaches, valkey: Valkey) -> None:
+def test_a_server_is_asked_only_for_production_and_with_databases(
+    new_caches: NewCaches, valkey: Valkey
+) -> None:
     client = redis.Redis.from_url(valkey.url)
     new_caches(REDIS_TIER, shared=redis_alias(valkey.url))
     try:
         client.config_set("maxmemory-policy", "allkeys-lru")
-        assert ids(databases=["default"]) == []  # without a maximum nothing is dropped
+        assert ids(deploy=True, databases=["default"]) == []  # without a maximum nothing is dropped
         client.config_set("maxmemory", "50mb")
-        assert (ids(), ids(databases=["default"])) == ([], ["W010"])
+        assert (ids(databases=["default"]), ids(deploy=True)) == ([], [])
+        assert ids(deploy=True, databases=["default"]) == ["W010"]
         client.config_set("maxmemory-policy", "volatile-lru")
-        assert ids(databases=["default"]) == []
+        assert ids(deploy=True, databases=["default"]) == []
     finally:
         client.config_set("maxmemory", "0")
         client.config_set("maxmemory-policy", "noeviction")
@@ -183,6 +188,6 @@ def test_a_server_is_asked_only_with_databases(new_caches: NewCaches, valkey: Va
 
 def test_a_server_that_does_not_answer_is_a_warning(new_caches: NewCaches) -> None:
     new_caches(REDIS_TIER, shared=redis_alias())
-    (message,) = found(databases=["default"])
+    (message,) = found(deploy=True, databases=["default"])
     assert message.id == "perfsuite_caching.W011"
     assert "ConnectionError" in message.msg

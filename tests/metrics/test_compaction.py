@@ -89,6 +89,7 @@ def test_the_rows_of_many_processes_become_one_row_per_series_and_minute(world: 
     assert world.compact() == 0
 
 
+@pytest.mark.long_history
 def test_every_level_follows_when_it_is_closed(world: World) -> None:
     world.clock.epoch -= world.now % DAY
     start = world.now
@@ -223,6 +224,7 @@ class Mortal(ORMStorage):
         return deleted
 
 
+@pytest.mark.long_history
 @override_settings(PERFSUITE={"METRICS": {"STORAGE": f"{__name__}.Mortal"}})
 def test_killed_200_times_anywhere_the_totals_are_exact(
     world: World, monkeypatch: pytest.MonkeyPatch
@@ -319,6 +321,7 @@ def test_rows_that_are_not_compacted_are_never_deleted_however_old(world: World)
     assert stored(10).count == 5
 
 
+@pytest.mark.long_history
 def test_each_resolution_is_deleted_after_its_own_time_and_only_below_the_next_one_s_watermark(
     world: World,
 ) -> None:

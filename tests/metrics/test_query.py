@@ -179,6 +179,7 @@ def test_the_lines_of_a_chart_are_the_series_of_each_label_value(steps: list[Ste
 # Tiles
 
 
+@pytest.mark.long_history
 def test_a_day_is_read_from_few_coarse_rows(world: World) -> None:
     for _ in range(26):
         world.write(A, [1.0])
@@ -189,6 +190,7 @@ def test_a_day_is_read_from_few_coarse_rows(world: World) -> None:
     assert max(span.resolution for span in spans) == 3_600
 
 
+@pytest.mark.long_history
 def test_a_chart_is_never_read_from_rows_longer_than_its_step(world: World) -> None:
     for _ in range(26):
         world.write(A, [1.0])
@@ -217,6 +219,7 @@ def dense(world: World) -> World:
     return world
 
 
+@pytest.mark.long_history
 def test_a_dense_history_is_read_exactly_from_edges_that_no_coarse_row_has(dense: World) -> None:
     now = floor(dense.now, 60)
     for begin, end in [(170, 110), (121, 61), (120, 60), (179, 1), (65, 22), (61, 60), (21, 1), (90, 0)]:
@@ -232,6 +235,7 @@ def test_a_dense_history_is_read_exactly_from_edges_that_no_coarse_row_has(dense
         )
 
 
+@pytest.mark.long_history
 def test_each_point_of_a_dense_chart_holds_its_own_values_wherever_the_chart_begins(dense: World) -> None:
     for step in (10, 30, 60, 90, 300, 600):
         for offset in (0, 10, 30):
@@ -243,6 +247,7 @@ def test_each_point_of_a_dense_chart_holds_its_own_values_wherever_the_chart_beg
                 assert_same(point, exactly(dense.measured, TIMING.name, begin, end))
 
 
+@pytest.mark.long_history
 def test_a_fine_chart_of_old_values_shows_the_rows_that_are_left(dense: World) -> None:
     start = floor(dense.now, 3_600) - 3_600
     points = series(TIMING.name, Window(start, start + 600), 10)
@@ -250,6 +255,7 @@ def test_a_fine_chart_of_old_values_shows_the_rows_that_are_left(dense: World) -
     assert sum(point.count for point in points) == 30
 
 
+@pytest.mark.long_history
 def test_where_finer_rows_have_gone_the_longer_row_stands_at_its_start(world: World) -> None:
     world.clock.epoch -= world.now % DAY
     start = world.now
@@ -264,6 +270,7 @@ def test_where_finer_rows_have_gone_the_longer_row_stands_at_its_start(world: Wo
     assert sum(point.count for point in points) == 6
 
 
+@pytest.mark.long_history
 def test_a_window_that_starts_inside_a_row_whose_finer_ones_have_gone_takes_the_whole_row(
     world: World,
 ) -> None:
@@ -283,6 +290,7 @@ def test_a_window_that_starts_inside_a_row_whose_finer_ones_have_gone_takes_the_
     assert_same(read, exactly(world.measured, TIMING.name, start + 3_600, start + 10_800))
 
 
+@pytest.mark.long_history
 def test_rows_at_the_very_edge_of_their_retention_are_not_counted_on(world: World) -> None:
     """The leader that deletes them may have a clock that is ahead of this process's."""
     world.clock.epoch -= world.now % 60

@@ -123,6 +123,19 @@ def test_a_figure_over_its_target_says_so() -> None:
     assert cards(payload)["latency"]["threshold"] == {"value": 5, "label": "p95 target 5 ms"}
 
 
+@pytest.mark.parametrize(
+    ("better", "value", "status"),
+    [
+        ("up", 96.0, "ok"), ("up", 95.0, "ok"), ("up", 94.9, "warn"), ("up", None, "none"),
+        ("down", 96.0, "warn"), ("down", 95.0, "ok"), ("neutral", 96.0, "warn"), ("neutral", 94.0, "ok"),
+    ],
+)  # fmt: skip
+def test_a_target_is_the_least_where_more_is_better_and_else_the_most(
+    better: Any, value: float | None, status: str
+) -> None:
+    assert Tile("rate", "Rate", value, better=better, target=95.0).status == status
+
+
 def measure_before_and_now(monkeypatch: pytest.MonkeyPatch, before: int) -> dict[str, Any]:
     """Build the page after ``before`` requests of 10 ms a quarter of an hour ago and 40 of 15 ms now."""
     now = time.time()

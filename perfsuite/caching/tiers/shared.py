@@ -48,7 +48,7 @@ class SharedTier:
         self._ttl_s = tier.ttl_s
         self._compress_above = tier.compress_above
         self.redis = Redis(tier.alias, engine.name)
-        self.hits = count()
+        self.hits = count()  # counted by those who read for a caller
         self._begin()
 
     def _begin(self) -> None:
@@ -125,8 +125,6 @@ class SharedTier:
             with self.engine.lock:
                 if self.engine.applied == mark and now < entry.keep_until:
                     self.engine.put(full, entry, now)
-        if is_fresh:
-            next(self.hits)
         return is_fresh
 
     # Changing

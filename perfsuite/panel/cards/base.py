@@ -117,7 +117,10 @@ def load(path: str) -> Card:
 
 @dataclass(frozen=True)
 class Tile:
-    """One key figure. ``digits`` None shows three significant ones; ``better`` says which direction is good news."""
+    """One key figure. ``digits`` None shows three significant ones; ``better`` says which direction is good news.
+
+    ``target`` is the most that the value should be, and where ``better`` is "up", the least.
+    """
 
     id: str
     label: str
@@ -135,7 +138,8 @@ class Tile:
         """Whether the value is within its target."""
         if self.value is None or self.target is None:
             return "none"
-        return "ok" if self.value <= self.target else "warn"
+        within = self.value >= self.target if self.better == "up" else self.value <= self.target
+        return "ok" if within else "warn"
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
 
 from perfsuite.monitoring import monitor_performance
 from sampleproject.portal.models import Form, Page, Tenant, User
+from sampleproject.portal.views import kept
+from sampleproject.portal.views.kept import PAGES_PER_LISTING
 from sampleproject.portal.views.scope import asked, for_tenant, listed, matching, paginated, published_pages
 
-PAGES_PER_LISTING = 24
 MEMBERS_PER_LISTING = 24
 
 
@@ -22,25 +22,17 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 def home(request: HttpRequest) -> HttpResponse:
     """List the portals."""
-    published = Page.objects.filter(status=Page.Status.PUBLISHED)
-    counted = published.order_by().values_list("tenant").annotate(page_count=Count("id"))
-    page_counts = dict(counted)
-    portals = [{"tenant": each, "page_count": page_counts.get(each.pk, 0)} for each in Tenant.objects.all()]
-    return render(request, "portal/home.html", {"portals": portals})
+    return render(request, "portal/home.html", {"portals": kept.portals()})
 
 
 @for_tenant
 def front(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Show a portal: its modules, what changed lately, its forms."""
-    pages = published_pages(tenant)
-    modules = (
-        pages.order_by().values("module").annotate(page_count=Count("id")).order_by("-page_count", "module")
-    )
     context = {
         "tenant": tenant,
-        "modules": modules[:12],
-        "latest": listed(pages).order_by("-updated_at")[:6],
-        "forms": Form.objects.filter(tenant=tenant),
+        "modules": kept.modules(tenant.pk),
+        "latest": kept.latest(tenant.pk),
+        "forms": Form.objects.filter(tenant=tenant),  # read only where the template does not have them
     }
     return render(request, "portal/front.html", context)
 
@@ -49,19 +41,16 @@ def front(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 def listing(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """List the pages of a portal, all of them or those of one module."""
     module = asked(request, "module")
-    pages = listed(published_pages(tenant))
-    if module:
-        pages = pages.filter(module=module)
-    context = {"tenant": tenant, "module": module, "results": paginated(request, pages, PAGES_PER_LISTING)}
+    results = kept.listing(tenant.pk, module, asked(request, "page"))
+    context = {"tenant": tenant, "module": module, "results": results}
     return render(request, "portal/listing.html", context)
 
 
 @for_tenant
 def detail(request: HttpRequest, tenant: Tenant, slug: str) -> HttpResponse:
     """Show one page, and its neighbours in the same module."""
-    page = get_object_or_404(published_pages(tenant).select_related("author"), slug=slug)
-    neighbours = published_pages(tenant).filter(module=page.module).exclude(pk=page.pk).only("title", "slug")
-    context = {"tenant": tenant, "page": page, "neighbours": neighbours[:12]}
+    page, neighbours = kept.page_and_neighbours(tenant.pk, slug)
+    context = {"tenant": tenant, "page": page, "neighbours": neighbours}
     return render(request, "portal/detail.html", context)
 
 

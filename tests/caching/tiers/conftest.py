@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from perfsuite.caching import TieredCache
-from tests import valkey as servers
 from tests.valkey import Valkey
 
 Pair = tuple[TieredCache, TieredCache]
@@ -17,7 +15,9 @@ Pair = tuple[TieredCache, TieredCache]
 
 def alias(server: Valkey, **options: Any) -> dict[str, Any]:
     """Return the entry of ``CACHES`` through which tiers reach the server."""
-    timeouts = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
+    timeouts: dict[str, Any] = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
+    # The reader of each cache that a test has made holds one until the run ends.
+    timeouts["CONNECTION_POOL_KWARGS"] = {"max_connections": 1_000}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": server.url,
@@ -35,13 +35,6 @@ def pair(settings: Any, valkey: Valkey) -> Pair:
     settings.CACHES = {**settings.CACHES, "shared": alias(valkey)}
     name = f"test-{os.urandom(6).hex()}"
     return with_shared(name), with_shared(name, WAIT=4.5)
-
-
-@pytest.fixture
-def own_server() -> Iterator[Valkey]:
-    """Return a server that the test may stop."""
-    with servers.valkey() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.cache import cache
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             return
         started = time.perf_counter()
         build(plan, Progress(self.show, bar=self.stderr.isatty()))
+        cache.clear()  # rows written in bulk send no signals
         self.stdout.write(f"Filled the site in {time.perf_counter() - started:.1f} s: {_described()}.")
 
     def show(self, text: str) -> None:
