@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from perfsuite.caching import compute
 from perfsuite.caching.conf import CachingSettings
 from perfsuite.caching.entry import Entry
+from perfsuite.caching.flight import in_thread
 from perfsuite.caching.storing import Storing
 from perfsuite.caching.tags import checked_tags
 
@@ -26,7 +27,7 @@ class AsyncMethods(Storing):
         method = getattr(self, name)
         if self._engine.shared is None:
             return method(*args, **kwargs)
-        return await sync_to_async(method, thread_sensitive=False)(*args, **kwargs)
+        return await in_thread(partial(method, *args, **kwargs))
 
     async def alookup(self, full: str) -> Entry | None:
         """Return a fresh entry from any tier; a miss is counted and leaves a lease."""
@@ -35,10 +36,10 @@ class AsyncMethods(Storing):
             return self.lookup(full)
         if engine.counter[0] != engine.seen:
             engine.catch_up()
+        if engine.shared.breaker.is_open:  # nothing to wait for
+            return self.lookup(full)
         is_sample, started = next(engine.sampling), perf_counter()
-        entry = engine.find(full, time.time()) or await sync_to_async(
-            self._found_lower, thread_sensitive=False
-        )(full)
+        entry = engine.find(full, time.time()) or await in_thread(self._found_lower, full)
         if is_sample:
             engine.samples.append((full, entry is not None, perf_counter() - started))
         return entry

@@ -1,7 +1,8 @@
 """The circuit breaker before a shared tier: after a few failures in a row nobody asks it any more, until a probe succeeds.
 
 While it is open an operation costs a comparison. The probe is made by the reader of the channel (coherence/stream.py), in its
-own thread, so no request ever waits to find out.
+own thread, so no request ever waits to find out. Whatever a server answers but a value is a failure: the host has asked for
+nothing that could be wrong.
 """
 
 from __future__ import annotations
@@ -10,28 +11,6 @@ import logging
 import time
 
 logger = logging.getLogger("perfsuite.caching")
-
-# What a server answers when it is there and cannot serve: a replica, one that loads its data, has no memory, or lets nobody in.
-UNFIT = (
-    "ReadOnlyError",
-    "OutOfMemoryError",
-    "MasterDownError",
-    "ClusterDownError",
-    "NoPermissionError",
-    "NoReplicasError",
-)
-UNFIT_CODES = (
-    "READONLY",
-    "OOM",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "NOREPLICAS",
-    "CLUSTERDOWN",
-    "BUSY",
-    "NOAUTH",
-    "NOPERM",
-)
 
 
 class SharedAway(Exception):
@@ -71,14 +50,18 @@ class Breaker:
         """Count a failure; open at the limit."""
         self.failed += 1
         self._in_row += 1
-        if self._in_row >= self.failures and not self.is_open:
+        if self._in_row >= self.failures:
+            self.open(exc)
+
+    def open(self, exc: BaseException) -> None:
+        """Let nobody through any more."""
+        if not self.is_open:
             self.is_open, self.since = True, time.time()
             self.opened += 1
             logger.error(
-                "The shared tier of the cache %r is left alone until it answers again: %s: %s",
+                "The shared tier of the cache %r is left alone until it answers again: %s",
                 self.name,
-                type(exc).__name__,
-                exc,
+                said(exc),
             )
 
     def close(self) -> None:
@@ -94,14 +77,12 @@ class Breaker:
 
 
 def is_failure_of_server(exc: BaseException) -> bool:
-    """Tell whether an exception says that the server cannot be used, and not that the call was wrong."""
+    """Tell whether an exception is the server's, or of the way to it."""
     import redis
 
-    if isinstance(exc, (redis.ConnectionError, redis.TimeoutError, OSError)):
-        return True
-    if type(exc).__module__.startswith("django_redis"):  # it wraps what its connections raise
-        return True
-    # redis-py has classes for some of these; in a pipeline the code is somewhere in the text.
-    if type(exc).__name__ in UNFIT:
-        return True
-    return isinstance(exc, redis.ResponseError) and any(code in str(exc) for code in UNFIT_CODES)
+    return isinstance(exc, (redis.RedisError, OSError))
+
+
+def said(exc: BaseException) -> str:
+    """Return what an exception says, without the command that redis-py puts before it: that has keys and values in it."""
+    return f"{type(exc).__name__}: {str(exc).rpartition('caused error: ')[2]}"

@@ -15,16 +15,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
-
 from perfsuite.caching import refresh
 from perfsuite.caching.entry import Entry
-from perfsuite.caching.flight import await_, wait
+from perfsuite.caching.flight import await_, in_thread, wait
 
 if TYPE_CHECKING:
     from perfsuite.caching.asynchronous import AsyncMethods
     from perfsuite.caching.engine import Engine
     from perfsuite.caching.storing import Storing
+    from perfsuite.caching.tiers.turns import Turn
 
 logger = logging.getLogger("perfsuite.caching")
 
@@ -50,7 +49,7 @@ def get_or_compute(cache: Storing, wanted: Wanted, factory: Callable[[], Any]) -
     engine, full = cache.engine, wanted.full
     entry = cache.lookup(full)
     if entry is not None:
-        _refresh_early(cache, wanted, entry, factory)
+        _refresh_early(cache, wanted, entry, factory, _refresh)
         return entry.value()
     if engine.flights.leads_already(full):
         return factory()
@@ -76,6 +75,7 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
     engine, full = cache.engine, wanted.full
     entry = await cache.alookup(full)
     if entry is not None:
+        _refresh_early(cache, wanted, entry, factory, _arefresh)
         return entry.value()
     if engine.flights.leads_already(full):
         return await awaited(factory())
@@ -99,20 +99,22 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
 
 
 async def _afly(
-    cache: AsyncMethods, wanted: Wanted, flight: Future[Entry], factory: Callable[[], Any]
+    cache: AsyncMethods,
+    wanted: Wanted,
+    flight: Future[Entry],
+    factory: Callable[[], Any],
+    early: Entry | None = None,
 ) -> Entry:
     engine, full = cache.engine, wanted.full
     with engine.flights.leading(full, flight):
-        entry = engine.fresh(full, _now())  # another flight may have landed since the miss
+        entry = None if early else engine.fresh(full, _now())  # another flight may have landed since the miss
         if entry is None and engine.shared is None:
-            entry = await _acomputed(cache, wanted, factory)
+            entry = await _acomputed(cache, wanted, factory, early is not None)
         elif entry is None:
-            turn = engine.shared.turn(full)
-            entry = await in_thread(turn.__enter__)
-            try:
-                entry = entry or await _acomputed(cache, wanted, factory)
-            finally:
-                await in_thread(turn.__exit__, None, None, None)
+            async with engine.shared.turn(full, 0.0 if early else None) as turn:
+                entry = _brought(turn, early)
+                if entry is None:
+                    entry = await _acomputed(cache, wanted, factory, early is not None)
         flight.set_result(entry)
     return entry
 
@@ -122,18 +124,23 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 def _arefresh(
-    cache: AsyncMethods, wanted: Wanted, flight: Future[Entry], factory: Callable[[], Any], stale: Entry
+    cache: AsyncMethods,
+    wanted: Wanted,
+    flight: Future[Entry],
+    factory: Callable[[], Any],
+    old: Entry,
+    early: Entry | None = None,
 ) -> None:
     """Compute anew in a task of its own, unless that failed a moment ago."""
     engine, full = cache.engine, wanted.full
     if _is_throttled(engine, full) or len(_tasks) >= refresh.MAX_WAITING:
         with engine.flights.leading(full, flight):
-            flight.set_result(stale)
+            flight.set_result(old)
         return
 
     async def refreshed() -> None:
         try:
-            await _afly(cache, wanted, flight, factory)
+            await _afly(cache, wanted, flight, factory, early)
         except Exception:
             _throttle(engine, full)
             logger.exception("A value could not be computed anew; the stale one is served on.")
@@ -147,60 +154,88 @@ def _arefresh(
     task.add_done_callback(lambda _: engine.flights.abandon(full, flight))
 
 
-async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
-    """Run what waits for the network in a thread, not the one that Django's own blocking code shares."""
-    return await sync_to_async(work, thread_sensitive=False)(*args)
-
-
 def _lead(
     cache: Storing, wanted: Wanted, flight: Future[Entry], factory: Callable[[], Any], stale: Entry | None
 ) -> Any:
-    engine, full = cache.engine, wanted.full
-
-    def fly() -> Entry:
-        with engine.flights.leading(full, flight):
-            # Another flight may have landed since the miss.
-            entry = engine.fresh(full, _now()) or _computed_for_all(cache, wanted, factory)
-            flight.set_result(entry)
-        return entry
-
     if stale is None:
-        return fly().value()
-    next(engine.counts.stale)
-    if _is_throttled(engine, full) or not refresh.background.do(lambda: _refreshed(engine, full, fly)):
-        with engine.flights.leading(full, flight):
-            flight.set_result(stale)
+        return _fly(cache, wanted, flight, factory).value()
+    next(cache.engine.counts.stale)
+    _refresh(cache, wanted, flight, factory, stale)
     return stale.value()
 
 
-def _refresh_early(cache: Storing, wanted: Wanted, entry: Entry, factory: Callable[[], Any]) -> None:
+def _refresh(
+    cache: Storing,
+    wanted: Wanted,
+    flight: Future[Entry],
+    factory: Callable[[], Any],
+    old: Entry,
+    early: Entry | None = None,
+) -> None:
+    """Compute anew in a thread of its own, unless that failed a moment ago or too much else waits."""
+    engine, full = cache.engine, wanted.full
+
+    def refreshed() -> None:
+        try:
+            _fly(cache, wanted, flight, factory, early)
+        except Exception:
+            _throttle(engine, full)
+            raise
+        engine.throttled.pop(full, None)
+
+    if _is_throttled(engine, full) or not refresh.background.do(refreshed):
+        with engine.flights.leading(full, flight):
+            flight.set_result(old)
+
+
+def _fly(
+    cache: Storing,
+    wanted: Wanted,
+    flight: Future[Entry],
+    factory: Callable[[], Any],
+    early: Entry | None = None,
+) -> Entry:
+    """Compute for all who wait, unless another process is at it and brings the value in time.
+
+    ``early`` is the value that is still fresh; somebody else's turn to replace that is not waited for.
+    """
+    engine, full = cache.engine, wanted.full
+    with engine.flights.leading(full, flight):
+        entry = None if early else engine.fresh(full, _now())  # another flight may have landed since the miss
+        if entry is None and engine.shared is None:
+            entry = _computed(cache, wanted, factory, early is not None)
+        elif entry is None:
+            with engine.shared.turn(full, 0.0 if early else None) as turn:
+                entry = _brought(turn, early) or _computed(cache, wanted, factory, early is not None)
+        flight.set_result(entry)
+    return entry
+
+
+def _brought(turn: Turn, early: Entry | None) -> Entry | None:
+    """Return what makes a computation needless: the value of another process, or that it is computing one."""
+    if early is None:
+        return turn.entry
+    if turn.entry is not None and turn.entry.created > early.created:
+        return turn.entry
+    return None if turn.is_ours else early
+
+
+def _refresh_early(
+    cache: Any, wanted: Wanted, entry: Entry, factory: Callable[[], Any], do: Callable[..., None]
+) -> None:
     """Have a value computed anew before it expires, where the caller would rather see an old one than wait."""
-    engine, options = cache.engine, cache.engine.options
-    if not entry.stale_for or not options.refresh_at:
-        return
-    due = entry.created + options.refresh_at * (entry.expires - entry.created)
-    if _now() < due or _is_throttled(engine, wanted.full):
-        return
-    flight, leads = engine.flights.join(wanted.full)
-    if not leads:
-        return
-
-    def fly() -> None:
-        with engine.flights.leading(wanted.full, flight):
-            flight.set_result(_computed(cache, wanted, factory, replace=True))
-
-    if not refresh.background.do(lambda: _refreshed(engine, wanted.full, fly)):
-        with engine.flights.leading(wanted.full, flight):
-            flight.set_result(entry)
+    if _is_due(cache.engine, wanted.full, entry):
+        flight, leads = cache.engine.flights.join(wanted.full)
+        if leads:
+            do(cache, wanted, flight, factory, entry, entry)
 
 
-def _refreshed(engine: Engine, full: str, fly: Callable[[], object]) -> None:
-    try:
-        fly()
-    except Exception:
-        _throttle(engine, full)
-        raise
-    engine.throttled.pop(full, None)
+def _is_due(engine: Engine, full: str, entry: Entry) -> bool:
+    refresh_at = engine.options.refresh_at
+    if not entry.stale_for or not refresh_at:
+        return False
+    due = entry.created + refresh_at * (entry.expires - entry.created)
+    return _now() >= due and not _is_throttled(engine, full)
 
 
 def _throttle(engine: Engine, full: str) -> None:
@@ -214,31 +249,24 @@ def _is_throttled(engine: Engine, full: str) -> bool:
     return until is not None and time.monotonic() < until
 
 
-def _computed_for_all(cache: Storing, wanted: Wanted, factory: Callable[[], Any]) -> Entry:
-    """Compute, unless another process is at it and brings the value in time."""
-    shared = cache.engine.shared
-    if shared is None:
-        return _computed(cache, wanted, factory)
-    with shared.turn(wanted.full) as entry:
-        return entry if entry is not None else _computed(cache, wanted, factory)
-
-
-def _computed(cache: Storing, wanted: Wanted, factory: Callable[[], Any], *, replace: bool = False) -> Entry:
+def _computed(cache: Storing, wanted: Wanted, factory: Callable[[], Any], replace: bool = False) -> Entry:
     """Run the computation and store what it returns, unless a tag was invalidated meanwhile or a value was set."""
     tags = cache.tokens(wanted.tags) if wanted.tags else ()
     started = time.perf_counter()
     value = factory()
-    return cache.store_computed(wanted, value, tags, time.perf_counter() - started, replace=replace)
+    return cache.store_computed(wanted, value, tags, time.perf_counter() - started, replace)
 
 
-async def _acomputed(cache: Storing, wanted: Wanted, factory: Callable[[], Any]) -> Entry:
+async def _acomputed(
+    cache: Storing, wanted: Wanted, factory: Callable[[], Any], replace: bool = False
+) -> Entry:
     is_shared = cache.engine.shared is not None
     tags: Any = ()
     if wanted.tags:
         tags = await in_thread(cache.tokens, wanted.tags) if is_shared else cache.tokens(wanted.tags)
     started = time.perf_counter()
     value = await awaited(factory())
-    made = (wanted, value, tags, time.perf_counter() - started)
+    made = (wanted, value, tags, time.perf_counter() - started, replace)
     entry: Entry = await in_thread(cache.store_computed, *made) if is_shared else cache.store_computed(*made)
     return entry
 

@@ -17,6 +17,9 @@ from itertools import count, cycle, repeat
 from math import inf
 from typing import Any
 
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
 from perfsuite.caching.coherence import Message
 from perfsuite.caching.coherence.host import ARRIVALS, ChannelUnusable, HostChannel, channel_name
 from perfsuite.caching.entry import Entry, expanded
@@ -70,7 +73,7 @@ class Engine:
         self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self.flights = Flights()
         self.applied = (
-            0  # messages of other processes, so that a value read before one of them is not kept after it
+            0  # changes of what is shared, so that a value read before one of them is not kept after it
         )
         self.tiers = [MemoryTier(tier) for tier in options.memory]
         self._puts = 0
@@ -115,7 +118,7 @@ class Engine:
                 return self.find(key, now) if now < entry.expires and place + 1 < len(self.tiers) else None
             if entry.tags and entry.checked != self.tags.clock and not self.tags.is_valid(entry):
                 return None
-            if now >= self.trusted_until and now - entry.created > self.options.max_staleness:
+            if not self.is_trusted(entry, now):
                 return None
             next(tier.hits)
             entry.hits += 1
@@ -140,18 +143,27 @@ class Engine:
     def fresh(self, key: str, now: float) -> Entry | None:
         """Return the fresh entry of a key in memory without counting: for a read that was counted already."""
         entry = self.held(key)
-        if entry is None or now >= entry.expires or not self.tags.is_valid(entry):
-            return None
-        if now >= self.trusted_until and now - entry.created > self.options.max_staleness:
-            return None
-        return entry
+        return entry if self.is_usable(entry, now) else None
 
     def stale(self, key: str, now: float) -> Entry | None:
         """Return an entry that is not fresh any more and may still be served as stale."""
         entry = self.held(key)
         if entry is None or not self._may_be_shown(entry, now):
             return None
-        return entry
+        return entry if self.is_trusted(entry, now - entry.stale_for) else None
+
+    def is_usable(self, entry: Entry | None, now: float) -> bool:
+        """Tell whether an entry is there and fresh; with the lock held."""
+        return (
+            entry is not None
+            and now < entry.expires
+            and self.tags.is_valid(entry)
+            and self.is_trusted(entry, now)
+        )
+
+    def is_trusted(self, entry: Entry, now: float) -> bool:
+        """Tell whether an entry may be gone by: one that is too old may not, while this process hears nothing of the others."""
+        return now < self.trusted_until or now - entry.created <= self.options.max_staleness
 
     def _may_be_shown(self, entry: Entry, now: float) -> bool:
         return entry.stale_for > 0 and now < entry.keep_until and self.tags.may_be_shown(entry)
@@ -211,6 +223,7 @@ class Engine:
 
     def clear(self) -> None:
         """Forget everything but the tags."""
+        self.applied += 1
         for tier in self.tiers:
             tier.clear()
 
@@ -259,7 +272,9 @@ class Engine:
             if message.mine or message.op == "N":
                 continue
             self.applied += 1
-            if message.op in "TR":
+            if message.op == "F":
+                self.forget()
+            elif message.op in "TR":
                 if message.token is None:
                     self.tags.invalidate(message.key, message.op == "R")
                 else:
@@ -362,6 +377,14 @@ def engine_of(name: str, options: CacheOptions) -> Engine:
 def engines() -> list[Engine]:
     """Return the engines that this process has made."""
     return list(_engines.values())
+
+
+@receiver(setting_changed, dispatch_uid="perfsuite.caching.engine")
+def _follow_settings(setting: str, **kwargs: object) -> None:
+    """In tests an alias may come to mean another server."""
+    for engine in engines() if setting == "CACHES" else ():
+        if engine.shared is not None:
+            engine.shared.follow_settings()
 
 
 def _after_fork() -> None:

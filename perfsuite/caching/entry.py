@@ -28,10 +28,12 @@ TAG_BYTES = 64
 
 _MAGIC = b"pS"
 _VERSION = 1
-_HEADER = struct.Struct(
-    "<2sBBIddffH"
-)  # magic, version, form, checksum, created, expires, stale_for, cost, number of tags
-EXPIRES_AT = 16  # the offset of `expires`, which a touch overwrites in place
+_HEAD = struct.Struct("<2sBI")  # magic, version, checksum of the rest
+_END = struct.Struct("<dI")  # expires and its own checksum: a touch overwrites both in place
+_REST = struct.Struct(
+    "<BdddH"
+)  # form, created, stale_for, cost, number of tags; then the tags and the payload
+END_AT, _REST_AT = _HEAD.size, _HEAD.size + _END.size
 _TAG = struct.Struct("<HQQQ")
 _PICKLED, _TEXT, _BYTES, _ZIPPED = 0, 1, 2, 4
 _INT64 = 1 << 63
@@ -89,11 +91,14 @@ class Entry:
         return pickle.loads(self.payload if self.form == PICKLED else decompress(self.payload))  # noqa: S301 - what this cache wrote
 
     def digest(self) -> int:
-        """Return a number that equal payloads share in every process: a checksum of 32 bits and the length."""
+        """Return a number that equal values with tags of the same names share in every process: a checksum and the length."""
         payload = self.payload
+        kind = "pickled" if self.form else type(payload).__name__
+        named = repr((kind, sorted([tag for tag, _ in self.tags]))) if self.tags else kind
         if self.form == RAW and type(payload) is not bytes:
             payload = str(payload).encode("utf-8", "surrogatepass")
-        return zlib.crc32(payload) << 24 | len(payload) & 0xFFFFFF
+        seed = zlib.crc32(named.encode("utf-8", "surrogatepass"))
+        return zlib.crc32(payload, seed) << 24 | len(payload) & 0xFFFFFF
 
 
 # Hot path: benchmarks/caching.py
@@ -200,40 +205,39 @@ def encode(entry: Entry, compress_above: int | None) -> bytes:
         smaller = compress(payload)
         if smaller is not None and len(smaller) <= 0.9 * len(payload):
             payload, form = smaller, form | _ZIPPED
-    parts = []
+    parts = [_REST.pack(form, entry.created, entry.stale_for, entry.cost_s, len(entry.tags))]
     for tag, token in entry.tags:
-        name = tag.encode()
+        name = tag.encode("utf-8", "surrogatepass")
         parts += [_TAG.pack(len(name), *token), name]
-    body = b"".join([*parts, payload])
-    header = _HEADER.pack(
-        _MAGIC,
-        _VERSION,
-        form,
-        zlib.crc32(body),
-        entry.created,
-        entry.expires,
-        entry.stale_for,
-        entry.cost_s,
-        len(entry.tags),
-    )
-    return header + body
+    rest = b"".join([*parts, payload])
+    return b"".join([_HEAD.pack(_MAGIC, _VERSION, zlib.crc32(rest)), packed_end(entry.expires), rest])
+
+
+def packed_end(expires: float) -> bytes:
+    """Return the end of an entry as it stands in its envelope at ``END_AT``."""
+    end = struct.pack("<d", expires)
+    return end + struct.pack("<I", zlib.crc32(end))
 
 
 def decode(data: bytes, now: float) -> Entry:
-    """Return the entry that ``encode`` made ``data`` of. ``expires`` of a bare number is infinite: the store keeps its time."""
+    """Return the entry that ``encode`` made ``data`` of. Of a bare number the store keeps the time: it never expires here."""
     if data[:2] != _MAGIC:
         return _number(data, now)
     try:
-        _, version, form, checksum, created, expires, stale_for, cost_s, count = _HEADER.unpack_from(data)
+        _, version, checksum = _HEAD.unpack_from(data)
         if version != _VERSION:
             raise BadEnvelope(f"its version is {version}, this is {_VERSION}")
-        if zlib.crc32(memoryview(data)[_HEADER.size :]) != checksum:
+        expires, checksum_of_end = _END.unpack_from(data, END_AT)
+        is_whole = zlib.crc32(memoryview(data)[_REST_AT:]) == checksum
+        if not is_whole or zlib.crc32(data[END_AT : END_AT + 8]) != checksum_of_end:
             raise BadEnvelope("its checksum does not fit")
-        at, tags = _HEADER.size, []
+        form, created, stale_for, cost_s, count = _REST.unpack_from(data, _REST_AT)
+        at, tags = _REST_AT + _REST.size, []
         for _ in range(count):
             length, *token = _TAG.unpack_from(data, at)
             at += _TAG.size
-            tags.append((data[at : at + length].decode(), (token[0], token[1], token[2])))
+            name = data[at : at + length].decode("utf-8", "surrogatepass")
+            tags.append((name, (token[0], token[1], token[2])))
             at += length
         payload: Any = data[at:]
         if form & _ZIPPED:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from perfsuite.caching.entry import Entry
 
@@ -85,3 +87,8 @@ async def await_(flight: Future[Entry], seconds: float) -> Entry | None:
         return await asyncio.wait_for(asyncio.shield(waiting), seconds)
     except (TimeoutError, Abandoned):
         return None
+
+
+async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Run what waits for the network in a thread, not the one that Django's own blocking code shares."""
+    return await sync_to_async(work, thread_sensitive=False)(*args)

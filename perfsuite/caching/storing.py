@@ -136,7 +136,7 @@ class Storing(BaseCache):
             return engine.tags.capture(tags)
 
     def store_computed(
-        self, wanted: Wanted, value: Any, tags: Tags, cost_s: float, *, replace: bool = False
+        self, wanted: Wanted, value: Any, tags: Tags, cost_s: float, replace: bool = False
     ) -> Entry:
         """Store what was computed, unless a tag was invalidated meanwhile; what somebody set meanwhile stands and is returned."""
         engine, now = self._engine, _now()
@@ -160,10 +160,7 @@ class Storing(BaseCache):
     def _live(self, full: str, now: float) -> Entry | None:
         """Return a key's fresh entry in memory, uncounted; called with the lock held."""
         self._engine.catch_up()
-        entry = self._engine.held(full)
-        if entry is None or now >= entry.expires or not self._tags.is_valid(entry):
-            return None
-        return entry
+        return self._engine.fresh(full, now)
 
     def _keep_here(self, full: str, entry: Entry, now: float, place: int | None) -> None:
         """Store in memory what is nobody else's business: a computed value says nothing of what others hold."""

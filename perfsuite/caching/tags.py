@@ -12,6 +12,7 @@ none; it notes the keys, and one of those is taken for missed before any invalid
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -31,16 +32,20 @@ MAX_TAG_LENGTH = 200
 class TagClock:
     """The tokens of the tags that this process knows. ``clock`` moves whenever one of them changes or is forgotten.
 
-    ``seq`` is the newest sequence seen, of whatever tag. Whoever changes something holds the lock of the cache.
+    ``seq`` is the newest sequence seen, of whatever tag. Where processes share the tokens it is a server's, and moves here only
+    while that is away: a lease that is ahead of the server would not notice the next invalidation. Whoever changes something
+    holds the lock of the cache.
     """
 
-    __slots__ = ("_floor", "clock", "early", "in_use", "seq", "tokens")
+    __slots__ = ("_floor", "_made_up", "clock", "early", "in_use", "is_shared", "seq", "tokens")
 
     def __init__(self) -> None:
         self.clock = 0
         self.seq = 0
         self.tokens: dict[str, Token] = {}
         self.in_use = False
+        self.is_shared = False
+        self._made_up = 0  # marks the tokens that stand for those of a server that is away
         self._floor = 0  # the sequence when tokens were last forgotten
         self.early: deque[str] = deque(maxlen=MAX_EARLY)  # keys that were missed before the first tag
 
@@ -70,15 +75,26 @@ class TagClock:
                 return False
         return True
 
-    def unknown(self, tags: Iterable[str]) -> list[str]:
-        """Return those tags whose tokens are not known here."""
-        return [tag for tag in tags if tag not in self.tokens]
+    def known(self, tags: Iterable[str]) -> dict[str, Token]:
+        """Return the tokens of those tags that are known here."""
+        tokens = self.tokens
+        return {tag: token for tag in tags if (token := tokens.get(tag)) is not None}
+
+    def outdated(self, entries: Iterable[Entry]) -> list[str]:
+        """Return those tags of entries from elsewhere of which this process knows no token, or perhaps an older one."""
+        found: dict[str, None] = {}
+        for entry in entries:
+            for tag, token in entry.tags:
+                known = self.tokens.get(tag)
+                if known is None or (known != token and known[0] <= token[0]):
+                    found[tag] = None
+        return list(found)
 
     def capture(self, tags: Iterable[str]) -> Tags:
         """Return the tags with their tokens. One that is not known was not invalidated since tokens were last forgotten."""
         self.in_use = True
         self._make_room()
-        return tuple([(tag, self.tokens.setdefault(tag, (self._floor, 0, 0))) for tag in tags])
+        return tuple([(tag, self.tokens.setdefault(tag, (self._floor, self._made_up, 0))) for tag in tags])
 
     def invalidate(self, tag: str, remove: bool) -> None:
         """Give a tag a new token of this process's own making."""
@@ -92,7 +108,7 @@ class TagClock:
 
     def begin_at(self, seq: int) -> None:
         """Go by the sequence of a server that several processes share; leases are left from the start."""
-        self.in_use = True
+        self.in_use = self.is_shared = True
         self.seq = max(self.seq, seq)
 
     def learn(self, tag: str, token: Token) -> None:
@@ -118,8 +134,11 @@ class TagClock:
             self._forgotten()
 
     def _forgotten(self) -> None:
-        self.seq += 1
-        self._floor = self.seq
+        if self.is_shared:
+            self._made_up = secrets.randbits(48)
+        else:
+            self.seq += 1
+            self._floor = self.seq
         self.clock += 1
 
 

@@ -151,11 +151,10 @@ class TieredCache(AsyncMethods):
             try:
                 return bool(engine.shared.add(full, entry, now))
             except SharedAway:
-                pass
+                engine.shared.pending.note_keys([full])
         with engine.lock:
             engine.catch_up()
-            there = engine.held(full)
-            if there is not None and now < there.expires and engine.tags.is_valid(there):
+            if engine.is_usable(engine.held(full), now):
                 return False
             self._store_here(full, entry, now, None)
             return True
@@ -169,7 +168,7 @@ class TieredCache(AsyncMethods):
             try:
                 return bool(engine.shared.touch(full, expires, now))
             except SharedAway:
-                pass
+                engine.shared.pending.note_keys([full])
         with engine.lock:
             entry = self._live(full, now)
             if entry is None:
@@ -198,7 +197,7 @@ class TieredCache(AsyncMethods):
             try:
                 found = engine.shared.incr(full, delta, now)
             except SharedAway:
-                pass
+                engine.shared.pending.note_keys([full])
             else:
                 if found is None:
                     raise ValueError(f"Key '{key}' not found")
@@ -260,6 +259,9 @@ class TieredCache(AsyncMethods):
         entries = {
             self._full(key, version): Entry(*packed(value), now, expires) for key, value in data.items()
         }
+        for entry in entries.values():
+            next(self._sets)
+            self._keep_stale(entry, None)
         engine.shared.store_many(entries, now)
         return []
 

@@ -2,18 +2,21 @@
 
 A stream keeps what was said, so a reader that was cut off reads on where it was; pub/sub would have lost it. What cannot be made
 up for (messages trimmed away, a server that came back empty, a replica that knew less) is noticed, and everything is forgotten.
+A server that knows less than it did knows of fewer invalidations too: then all tokens are lost, for everyone.
 
 The same thread finds out when a server that was away is back, makes good what could not be said meanwhile, and only then
-closes the breaker. It starts with the first use of the tier in a process, and a fork starts its own.
+closes the breaker. It also opens it, where requests would not notice: a server that answers reads and takes no writes leaves
+everybody with what he has. It starts with the first use of the tier in a process, and a fork starts its own.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
+
+from perfsuite.caching.breaker import is_failure_of_server, said
 
 if TYPE_CHECKING:
     from perfsuite.caching.tiers.shared import SharedTier
@@ -36,20 +39,21 @@ class StreamReader:
         self._last = b""
         self._epoch = b""
         self._checked_at = 0.0
+        self.stop()
+
+    def stop(self) -> None:
+        """Have no thread: in a fork there is none. The next use of the tier starts one."""
         self._thread: threading.Thread | None = None
-        self._pid = 0
         self._starting = threading.Lock()
 
     # Hot path: every use of the tier
     def ensure(self) -> None:
         """See that the thread runs; the first call takes the position from which on nothing may be missed."""
-        if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._starting:
-            if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
+            if self._thread is not None and self._thread.is_alive():
                 return
-            self._pid = os.getpid()
-            self._last = b""
             try:
                 with self.tier.breaker.guarding():
                     self._catch_up()
@@ -57,62 +61,63 @@ class StreamReader:
                 self._thread = threading.Thread(target=self._run, name="perfsuite-cache-stream", daemon=True)
                 self._thread.start()
 
-    def after_fork(self) -> None:
-        """Forget the parent's thread."""
-        self._thread = None
-        self._starting = threading.Lock()
-
     def _run(self) -> None:
-        tier, pid = self.tier, self._pid
-        is_cut = False
-        while pid == os.getpid():
+        tier, failed = self.tier, 0
+        while self._thread is threading.current_thread():
             try:
-                if is_cut or tier.breaker.is_open or not self._last:
+                if failed or tier.breaker.is_open or not self._last:
                     self._catch_up()
                     tier.make_good()
-                    is_cut = False
                 self._read()
                 if tier.has_to_make_good():
                     tier.make_good()
+                failed = 0
             except Exception as exc:  # noqa: BLE001 - whatever it is, the thread must come back to it
-                if not is_cut:
-                    logger.info("The cache's stream is cut off: %s: %s", type(exc).__name__, exc)
-                is_cut = True
+                failed += 1
+                if failed == 1:
+                    logger.info("The stream of the cache %r is cut off: %s", tier.engine.name, said(exc))
+                if failed >= tier.breaker.failures and is_failure_of_server(exc):
+                    tier.breaker.open(exc)
+                tier.redis.let_go()
                 time.sleep(tier.options.retry_after)
 
     def _read(self) -> None:
-        timeout_s = self.tier.redis.read_timeout_s
-        block_ms = BLOCK_MS if timeout_s is None else max(10, min(BLOCK_MS, int(timeout_s * 500)))
+        redis, engine = self.tier.redis, self.tier.engine
+        block_ms = max(10, min(BLOCK_MS, int(redis.read_timeout_s * 500)))
         began = time.time()
-        last, messages = self.tier.redis.read(self._last, block_ms, MOST)
+        last, messages = redis.read(self._last, block_ms, MOST)
         if messages:
-            self.tier.engine.apply_locked(messages)
-            self._last = last
-        if len(messages) >= MOST or began - self._checked_at >= CHECK_EVERY_S:
-            self._catch_up()
-        else:
+            engine.apply_locked(messages)
+        is_whole = len(messages) < MOST
+        # Before the position moves: only from where it was can be seen that something behind it was trimmed away.
+        if (not is_whole or began - self._checked_at >= CHECK_EVERY_S) and not self._catch_up():
+            return
+        self._last = last
+        if is_whole:
             self._is_in_step(began)
             if messages:
                 time.sleep(REST_S)
 
-    def _catch_up(self) -> None:
-        """Find out whether anything was missed since the last message read; if so, forget everything and begin at the end."""
+    def _catch_up(self) -> bool:
+        """Tell whether nothing can have been missed since the last message read; else forget everything and begin at the end."""
         began = time.time()
-        epoch = self.tier.redis.epoch()
-        first, last = self.tier.redis.bounds()
+        redis, engine = self.tier.redis, self.tier.engine
         was_at = self._last
-        if (
-            epoch != self._epoch
-            or not was_at
-            or _order(first) > _order(was_at)
-            or _order(last) < _order(was_at)
-        ):
+        epoch, first, last, is_there = redis.position(was_at)
+        is_known = was_at != b"" and epoch == self._epoch
+        if is_known and not is_there and _order(first) <= _order(was_at):
+            redis.begin_anew(epoch, engine.tags.seq)  # it knew of that message once
+            epoch, first, last, _ = redis.position(b"")
+            is_known = False
+        stands = is_known and is_there
+        if not stands:
             self._epoch, self._last = epoch, last
-            self.tier.engine.forget()
-            self.tier.engine.tags.begin_at(self.tier.redis.sequence())
+            engine.forget()
+            engine.tags.begin_at(redis.sequence(engine.tags.seq))
         self._checked_at = began
         if self._last == last:
             self._is_in_step(began)
+        return stands
 
     def _is_in_step(self, at: float) -> None:
         self.synced_at = at

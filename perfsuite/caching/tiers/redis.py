@@ -1,4 +1,7 @@
-"""The commands of a shared tier, on the raw connection of a django-redis alias: its pools, its Sentinel, its authentication.
+"""The commands of a shared tier, on connections like those of a django-redis alias: its server, its Sentinel, its authentication.
+
+They are a pool of the tier's own. django-redis keeps one pool for each URL, whoever asked first for whatever timeouts; and what
+behoves a breaker, an answer within a bounded time and no second try, need not be what the host wants of its other connections.
 
 Whatever changes something says so on the stream in the same step, so that the order of the stream is the order of the changes.
 All keys of one cache begin with its namespace; none of another are ever touched.
@@ -6,139 +9,62 @@ All keys of one cache begin with its namespace; none of another are ever touched
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any
+from urllib.parse import quote
 
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 
-from perfsuite.caching.coherence import Message
-from perfsuite.caching.entry import EXPIRES_AT, Token
+from perfsuite.caching.coherence import OPS, Message
+from perfsuite.caching.entry import Token
+from perfsuite.caching.tiers import scripts
+from perfsuite.caching.tiers.scripts import STREAM_LENGTH
 
-STREAM_LENGTH = 10_000
-TOKEN_TTL_MS = 7 * 86_400_000
 SCANNED = 1_000
-
-# What is stored: the key, the envelope, how many milliseconds it is kept, its digest, and when it expires.
-Stored = tuple[str, bytes, "int | None", int, float]
-
-# A script says what it did on the stream, KEYS[1], as ARGV[1].
-_TELL = f"redis.call('XADD', KEYS[1], 'MAXLEN', '~', {STREAM_LENGTH}, '*', 'n', ARGV[1], 'o', "
-# Stores under KEYS[2]. A script, since one command to send and one answer to read take half of what a transaction takes.
-_SET = f"""
-if ARGV[4] == '' then redis.call('SET', KEYS[2], ARGV[3]) else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end
-{_TELL} 'S', 'k', ARGV[2], 'd', ARGV[5], 'e', ARGV[6])
-return 1
-"""
-# Stores under KEYS[2] what is not there, or what is there and is just the value given as no longer good.
-_ADD = f"""
-local held = redis.call('GET', KEYS[2])
-if held and held ~= ARGV[7] then return 0 end
-if ARGV[4] == '' then redis.call('SET', KEYS[2], ARGV[3]) else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end
-{_TELL} 'S', 'k', ARGV[2], 'd', ARGV[5], 'e', ARGV[6])
-return 1
-"""
-# Gives a key its new end; the instant in its envelope too, if it has one.
-_TOUCH = f"""
-if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
-if redis.call('GETRANGE', KEYS[2], 0, 1) == 'pS' then redis.call('SETRANGE', KEYS[2], {EXPIRES_AT}, ARGV[3]) end
-if ARGV[4] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
-{_TELL} 'D', 'k', ARGV[2])
-return 1
-"""
-_INCR = f"""
-if redis.call('EXISTS', KEYS[2]) == 0 then return false end
-if redis.call('GETRANGE', KEYS[2], 0, 1) == 'pS' then return 'envelope' end
-local sum = redis.call('INCRBY', KEYS[2], ARGV[3])
-{_TELL} 'D', 'k', ARGV[2])
-return sum
-"""
-# Replaces a value that is still the one that was read; its end stays.
-_REPLACE = f"""
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-local left = redis.call('PTTL', KEYS[2])
-if left > 0 then redis.call('SET', KEYS[2], ARGV[4], 'PX', left) else redis.call('SET', KEYS[2], ARGV[4]) end
-{_TELL} 'D', 'k', ARGV[2])
-return 1
-"""
-# KEYS[2] is the sequence of invalidations. It never goes back: after a loss of all data it begins with the time.
-_INVALIDATE = f"""
-local seq = redis.call('INCR', KEYS[2])
-if seq < 1000000000 then
-  local now = redis.call('TIME')
-  seq = now[1] * 1000 + math.floor(now[2] / 1000)
-  redis.call('SET', KEYS[2], string.format('%.0f', seq))
-end
-local made, text = {{}}, string.format('%.0f', seq)
-for i = 3, #KEYS do
-  local held, removed = redis.call('GET', KEYS[i]), '0'
-  if held then removed = string.match(held, '%.(%d+)$') end
-  if ARGV[2] == 'R' then removed = text end
-  local token = text .. '.' .. ARGV[3] .. '.' .. removed
-  redis.call('SET', KEYS[i], token, 'PX', {TOKEN_TTL_MS})
-  {_TELL} ARGV[2], 'k', ARGV[i + 1], 't', token)
-  made[#made + 1] = token
-end
-return made
-"""
-# The tokens of the tags. One that is not there was lost, or never was: it is made, as old as can be said, which is now.
-_TOKENS = f"""
-local seq = redis.call('GET', KEYS[2])
-if not seq then
-  local now = redis.call('TIME')
-  seq = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
-  redis.call('SET', KEYS[2], seq)
-end
-local found = {{}}
-for i = 3, #KEYS do
-  local token = redis.call('GET', KEYS[i])
-  if token then
-    redis.call('PEXPIRE', KEYS[i], {TOKEN_TTL_MS})
-  else
-    token = seq .. '.' .. ARGV[2] .. '.0'
-    redis.call('SET', KEYS[i], token, 'PX', {TOKEN_TTL_MS})
-  end
-  found[#found + 1] = token
-end
-return found
-"""
-_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+TIMEOUT_S = 1.0  # where the alias has none
 
 
 class Redis:
     """What a cache does in the Redis or Valkey behind ``alias``; each method raises what redis-py raises."""
 
-    def __init__(self, alias: str, namespace: str) -> None:
+    def __init__(self, alias: str, name: str) -> None:
         self.alias = alias
-        self.namespace = namespace
-        self._scripts: dict[str, Any] = {}
-        self.stream = f"{namespace}stream"
-        self._seq, self._epoch = f"{namespace}seq", f"{namespace}epoch"
+        self.namespace = f"perfsuite:{quote(name, safe='|', errors='surrogatepass')}:"
+        self.stream = f"{self.namespace}stream"
+        self._seq, self._epoch = f"{self.namespace}seq", f"{self.namespace}epoch"
         self.become_new()
 
     def become_new(self) -> None:
-        """Be known to the others as a process of its own."""
+        """Be known to the others as a process of its own, with connections of its own."""
         self.me = secrets.token_hex(6).encode()
-        self.pid = os.getpid()
         self._client: Any = None
+        self._scripts: dict[str, Any] = {}
 
-    # Hot path: benchmarks/caching.py; asking django-redis for it takes a twentieth of a read.
     @property
     def client(self) -> Any:
-        """The raw client of the alias, which threads can share."""
+        """The raw client of the tier, for all threads."""
         if self._client is None:
-            self._client = caches[self.alias].client.get_client(write=True)  # type: ignore[attr-defined]  # django-redis has it
+            self._client = _connected(self.alias)
         return self._client
 
-    def _key(self, full: str) -> str:
-        return f"{self.namespace}k:{full}"
+    def let_go(self) -> None:
+        """Close the connections that nobody uses now: the server behind them may not be the right one any more."""
+        if self._client is not None:
+            self._client.connection_pool.disconnect(inuse_connections=False)
 
-    def _tag(self, tag: str) -> str:
-        return f"{self.namespace}t:{tag}"
+    def _named(self, kind: str, name: str) -> bytes:
+        return f"{self.namespace}{kind}:{name}".encode("utf-8", "surrogatepass")
 
-    def _run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def _key(self, full: str) -> bytes:
+        return self._named("k", full)
+
+    def _tag(self, tag: str) -> bytes:
+        return self._named("t", tag)
+
+    def _run(self, script: str, keys: Sequence[Any], args: Sequence[Any]) -> Any:
         made = self._scripts.get(script)
         if made is None:
             made = self._scripts[script] = self.client.register_script(script)
@@ -148,102 +74,112 @@ class Redis:
 
     def get(self, full: str) -> bytes | None:
         """Return what is held under a key."""
-        return self.client.get(self._key(full))  # type: ignore[no-any-return]
+        return self.get_many([full])[0]
 
     def get_many(self, fulls: Sequence[str]) -> list[bytes | None]:
-        """Return what is held under each key."""
+        """Return what is held under each key; nothing is, where a key is of another type."""
         return self.client.mget([self._key(full) for full in fulls])  # type: ignore[no-any-return]
 
     # Hot path: benchmarks/caching.py
-    def set(self, full: str, data: bytes, px: int | None, digest: int, expires: float) -> None:
-        """Store and tell."""
-        self._run(_SET, [self._key(full)], [full, data, "" if px is None else px, digest, repr(expires)])
-
-    def set_many(self, items: Iterable[Stored]) -> None:
-        """Store several and tell."""
+    def set_many(self, items: Sequence[tuple[str, bytes, int | None, int, float]]) -> None:
+        """Store ``(key, data, milliseconds, digest, expires)`` and tell."""
+        if len(items) == 1:  # a script is one command to send and one answer to read, a transaction four
+            ((full, data, px, digest, expires),) = items
+            args = [_bytes(full), data, "" if px is None else px, digest, repr(expires)]
+            self._run(scripts.SET, [self._key(full)], args)
+            return
         with self.client.pipeline(transaction=True) as pipe:
             for full, data, px, digest, expires in items:
                 pipe.set(self._key(full), data, px=px)
-                self._tell(pipe, {"o": "S", "k": full, "d": digest, "e": repr(expires)})
+                self._tell(pipe, {"o": "S", "k": _bytes(full), "d": digest, "e": repr(expires)})
             pipe.execute()
 
     def drop_many(self, fulls: Sequence[str]) -> list[bytes | None]:
         """Delete keys and tell; return what they held."""
         with self.client.pipeline(transaction=True) as pipe:
-            for full in fulls:
-                pipe.get(self._key(full))
-                pipe.delete(self._key(full))
-                self._tell(pipe, {"o": "D", "k": full})
-            return pipe.execute()[::3]  # type: ignore[no-any-return]
+            pipe.mget([self._key(full) for full in fulls])
+            self._drop_all(pipe, fulls)
+            return pipe.execute()[0]  # type: ignore[no-any-return]
+
+    def forget_many(self, fulls: Sequence[str]) -> None:
+        """Delete keys and tell, without reading what they held."""
+        with self.client.pipeline(transaction=True) as pipe:
+            self._drop_all(pipe, fulls)
+            pipe.execute()
+
+    def _drop_all(self, pipe: Any, fulls: Sequence[str]) -> None:
+        for full in fulls:
+            pipe.delete(self._key(full))
+            self._tell(pipe, {"o": "D", "k": _bytes(full)})
 
     def add(
-        self, full: str, data: bytes, px: int | None, digest: int, expires: float, no_longer: bytes = b""
+        self,
+        full: str,
+        data: bytes,
+        px: int | None,
+        digest: int,
+        expires: float,
+        no_longer: bytes | None = None,
     ) -> bool:
         """Store what is not there, or where ``no_longer`` is, and tell."""
-        args = [full, data, "" if px is None else px, digest, repr(expires), no_longer]
-        return bool(self._run(_ADD, [self._key(full)], args))
+        bad = ["0", b""] if no_longer is None else ["1", no_longer]
+        args = [_bytes(full), data, "" if px is None else px, digest, repr(expires), *bad]
+        return bool(self._run(scripts.ADD, [self._key(full)], args))
 
-    def touch(self, full: str, packed_expires: bytes, px: int | None) -> bool:
-        """Give a key another end, and tell."""
-        return bool(self._run(_TOUCH, [self._key(full)], [full, packed_expires, "" if px is None else px]))
+    def touch(self, full: str, end: bytes, px: int | None) -> bool:
+        """Give a key another end, ``end`` in its envelope, and tell."""
+        args = [_bytes(full), end, "" if px is None else px]
+        return bool(self._run(scripts.TOUCH, [self._key(full)], args))
 
-    def incr(self, full: str, delta: int) -> int | bytes | None:
-        """Add to a number and tell: the sum, None for no key, bytes where the server cannot count it up."""
-        from redis import ResponseError
-
-        try:
-            return self._run(_INCR, [self._key(full)], [full, delta])  # type: ignore[no-any-return]
-        except ResponseError as exc:
-            if "overflow" in str(exc) or "not an integer" in str(exc):
-                return b""
-            raise
+    def incr(self, full: str, delta: int) -> bytes | None:
+        """Add to a number and tell: the sum, None for no key, ``b"no"`` where the server cannot count it up."""
+        return self._run(scripts.INCR, [self._key(full)], [_bytes(full), delta])  # type: ignore[no-any-return]
 
     def replace(self, full: str, old: bytes, new: bytes) -> bool:
         """Replace a value that is still ``old``, and tell."""
-        return bool(self._run(_REPLACE, [self._key(full)], [full, old, new]))
+        return bool(self._run(scripts.REPLACE, [self._key(full)], [_bytes(full), old, new]))
 
     def clear(self) -> None:
         """Delete all values of this cache, in slices that stall nobody, and tell."""
-        client = self.client
-        pattern = f"{self.namespace}k:*"
-        for char in "\\[]?":
-            pattern = pattern.replace(char, f"\\{char}")
+        self._unlink("k")
+        self._tell(self.client, {"o": "C"})
+
+    def _unlink(self, kind: str) -> None:
+        """Delete all keys of a kind. The namespace has no character that is special in a pattern."""
         batch: list[bytes] = []
-        for key in client.scan_iter(match=pattern, count=SCANNED):
+        for key in self.client.scan_iter(match=f"{self.namespace}{kind}:*", count=SCANNED):
             batch.append(key)
             if len(batch) >= SCANNED:
-                client.unlink(*batch)
+                self.client.unlink(*batch)
                 batch.clear()
         if batch:
-            client.unlink(*batch)
-        self._tell(client, {"o": "C"})
+            self.client.unlink(*batch)
 
     def _tell(self, pipe: Any, fields: dict[str, Any]) -> None:
         pipe.xadd(self.stream, {"n": self.me, **fields}, maxlen=STREAM_LENGTH, approximate=True)
 
-    # Tags
+    # Tags; ``seen`` is a sequence that this process knows, and the server's will not be an earlier one
 
-    def tokens(self, tags: Sequence[str]) -> list[Token]:
+    def tokens(self, tags: Sequence[str], seen: int) -> list[Token]:
         """Return the tags' tokens, made for those that have none."""
-        found = self._run(_TOKENS, [self._seq, *map(self._tag, tags)], [secrets.randbits(48)])
-        return [parsed_token(token) for token in found]
+        found = self._run(scripts.TOKENS, [self._seq, *map(self._tag, tags)], [seen, secrets.randbits(48)])
+        return [parsed_token(token) for token in found[1:]]
 
-    def sequence(self) -> int:
+    def sequence(self, seen: int) -> int:
         """Return the sequence of the last invalidation."""
-        self.tokens([])
-        return int(self.client.get(self._seq) or 0)
+        return int(self._run(scripts.TOKENS, [self._seq], [seen, 0])[0])
 
     def held_tokens(self, tags: Sequence[str]) -> list[Token | None]:
         """Return the tags' tokens, None for those that have none."""
         found = self.client.mget([self._tag(tag) for tag in tags])
         return [None if token is None else parsed_token(token) for token in found]
 
-    def invalidate(self, tags: Sequence[str], remove: bool) -> list[Token]:
+    def invalidate(self, tags: Sequence[str], remove: bool, seen: int) -> list[Token]:
         """Give the tags new tokens, tell, and return them."""
         made = self._run(
-            _INVALIDATE,
+            scripts.INVALIDATE,
             [self._seq, *map(self._tag, tags)],
-            ["R" if remove else "T", secrets.randbits(48), *tags],
+            [seen, "R" if remove else "T", secrets.randbits(48), *map(_bytes, tags)],
         )
         return [parsed_token(token) for token in made]
 
@@ -251,58 +187,101 @@ class Redis:
 
     def lock(self, full: str, ttl_s: float) -> bytes | None:
         """Take the turn to compute a key; return its token, None if another process has it."""
-        token = secrets.token_bytes(12)
-        taken = self.client.set(f"{self.namespace}f:{full}", token, nx=True, px=max(1, int(ttl_s * 1_000)))
+        token = secrets.token_hex(12).encode()
+        taken = self.client.set(self._named("f", full), token, nx=True, px=max(1, int(ttl_s * 1_000)))
         return token if taken else None
 
     def unlock(self, full: str, token: bytes) -> None:
         """Give the turn back, if it is still this one."""
-        self.client.eval(_UNLOCK, 1, f"{self.namespace}f:{full}", token)
+        self._run(scripts.UNLOCK, [self._named("f", full)], [token])
 
     # The stream
 
-    def epoch(self) -> bytes:
-        """Return what names the data of this server since it last lost all."""
-        client = self.client
-        client.set(self._epoch, secrets.token_hex(8), nx=True)
-        return client.get(self._epoch) or b""
+    def position(self, at: bytes) -> tuple[bytes, bytes, bytes, bool]:
+        """Return the epoch, the ids of the first and the last message, and whether there is one with the id ``at``.
 
-    def bounds(self) -> tuple[bytes, bytes]:
-        """Return the ids of the first and the last message; an empty stream gets one."""
-        client = self.client
-        last = client.xrevrange(self.stream, count=1)
-        if not last:
-            self._tell(client, {"o": "N"})
-            last = client.xrevrange(self.stream, count=1)
-        first = client.xrange(self.stream, count=1)
-        return first[0][0], last[0][0]
+        The epoch names the data of this server since all was lost. It is asked for by a write, which a server refuses that is not
+        fit for one. An empty stream gets a message.
+        """
+        while True:
+            with self.client.pipeline(transaction=True) as pipe:
+                pipe.set(self._epoch, secrets.token_hex(8), nx=True)
+                pipe.get(self._epoch)
+                pipe.xrange(self.stream, count=1)
+                pipe.xrevrange(self.stream, count=1)
+                pipe.xrange(self.stream, at or "0-1", at or "0-1")
+                _, epoch, first, last, there = pipe.execute()
+            if first:
+                return epoch, first[0][0], last[0][0], bool(there)
+            self._tell(self.client, {"o": "N"})
+
+    def begin_anew(self, epoch: bytes, seen: int) -> None:
+        """Lose all tokens, which makes a miss of whatever has tags, and have all processes forget what they hold."""
+        self._unlink("t")
+        self.sequence(seen)
+        self._run(scripts.RENEW, [self._epoch], [epoch, secrets.token_hex(8)])
 
     def read(self, after: bytes, block_ms: int, most: int) -> tuple[bytes, list[Message]]:
         """Wait for messages; return the id of the last one and them, in their order."""
         answer = self.client.xread({self.stream: after}, count=most, block=block_ms)
         messages: list[Message] = []
         for _, entries in answer.items() if isinstance(answer, dict) else answer or ():
+            # The third version of the protocol has one list more around them.
             for each in entries[0] if entries and isinstance(entries[0], list) else entries:
                 after, fields = each
                 messages.append(self._parsed(fields))
         return after, messages
 
     def _parsed(self, fields: dict[bytes, bytes]) -> Message:
-        token = fields.get(b"t")
-        return Message(
-            fields.get(b"o", b"N").decode(),
-            fields.get(b"n") == self.me,
-            fields.get(b"k", b"").decode("utf-8", "surrogatepass"),
-            int(fields.get(b"d", b"0")),
-            float(fields.get(b"e", b"0")),
-            None if token is None else parsed_token(token),
-        )
+        """Return a message; what cannot be understood, perhaps of a later version, may have been about anything."""
+        try:
+            token = fields.get(b"t")
+            op = fields[b"o"].decode()
+            if op not in OPS:
+                raise ValueError(op)
+            return Message(
+                op,
+                fields.get(b"n") == self.me,
+                fields.get(b"k", b"").decode("utf-8", "surrogatepass"),
+                int(fields.get(b"d", b"0")),
+                float(fields.get(b"e", b"0")),
+                None if token is None else parsed_token(token),
+            )
+        except (KeyError, ValueError, AttributeError):
+            return Message("F", False)
 
     @property
-    def read_timeout_s(self) -> float | None:
-        """How long the alias's connections wait for an answer; a longer wait on the stream would end as a failure."""
-        timeout = self.client.connection_pool.connection_kwargs.get("socket_timeout")
-        return None if timeout is None else float(timeout)
+    def read_timeout_s(self) -> float:
+        """How long the connections wait for an answer; a longer wait on the stream would end as a failure."""
+        return float(self.client.connection_pool.connection_kwargs["socket_timeout"])
+
+
+def _connected(alias: str) -> Any:
+    """Return a client with a pool of its own, made as the alias makes its own one."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    try:
+        theirs = caches[alias].client  # type: ignore[attr-defined]  # django-redis has it
+        factory, server = theirs.connection_factory, theirs._server[0]  # noqa: SLF001 - no other way says it
+    except AttributeError as exc:
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] is the shared tier of a TieredCache and no cache of django-redis; "
+            "write 'BACKEND': 'django_redis.cache.RedisCache'."
+        ) from exc
+    pool = factory.get_connection_pool(factory.make_connection_params(server))
+    kwargs = pool.connection_kwargs
+    kwargs.update(
+        decode_responses=False, retry=Retry(NoBackoff(), 0), retry_on_timeout=False, retry_on_error=[]
+    )
+    for name in ("socket_timeout",) if "path" in kwargs else ("socket_timeout", "socket_connect_timeout"):
+        if kwargs.get(name) is None:
+            kwargs[name] = TIMEOUT_S
+    return factory.redis_client_cls(connection_pool=pool, **factory.redis_client_cls_kwargs)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def parsed_token(text: bytes) -> Token:

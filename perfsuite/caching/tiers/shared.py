@@ -7,18 +7,17 @@ have been about it.
 
 from __future__ import annotations
 
-import struct
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
 from perfsuite.caching.breaker import Breaker, SharedAway
 from perfsuite.caching.coherence.stream import StreamReader
-from perfsuite.caching.entry import BadEnvelope, Entry, Tags, decode, encode, packed
-from perfsuite.caching.tiers.redis import Redis, Stored, milliseconds
+from perfsuite.caching.entry import BadEnvelope, Entry, Tags, decode, encode, packed, packed_end
+from perfsuite.caching.tiers.pending import Pending, Written
+from perfsuite.caching.tiers.redis import Redis, milliseconds
+from perfsuite.caching.tiers.turns import Turn
 from perfsuite.optional import require
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedAway", "SharedTier"]
 
-MAX_WRITTEN_DOWN = 10_000
-POLL_S = (0.005, 0.05)
-REPLACE_TRIES = 20
-NEVER = -1  # the mark with which no copy is made, since others may count a number up
+ADD_TRIES = 5
+REPLACE_TRIES = 1_000
+AT_ONCE = 500
+OUT_OF_STEP_S = 2.0
 
 
 class SharedTier:
@@ -43,31 +42,36 @@ class SharedTier:
         require("django_redis", extra="redis")
         self.engine = engine
         engine.trusted_until = 0.0  # until the reader is in step
+        engine.tags.begin_at(0)
         self.options = options
         self.name = tier.name
         self._ttl_s = tier.ttl_s
         self._compress_above = tier.compress_above
-        self.redis = Redis(tier.alias, f"perfsuite:{engine.name}:")
-        self.breaker = Breaker(engine.name, options.failures)
-        self.reader = StreamReader(self)
+        self.redis = Redis(tier.alias, engine.name)
         self.hits = count()  # counted by those who read for a caller
-        self._writing_down = threading.Lock()
-        self._keys: dict[str, None] = {}
-        self._tags: dict[str, bool] = {}
-        self._everything = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.breaker = Breaker(self.engine.name, self.options.failures)
+        self.reader = StreamReader(self)
+        self.pending = Pending()
 
     def after_fork(self) -> None:
-        """Be a process of its own."""
+        """Be a process of its own; what the parent has written down it makes good itself."""
         self.redis.become_new()
-        self.reader.after_fork()
-        self._writing_down = threading.Lock()
+        self._begin()
+
+    def follow_settings(self) -> None:
+        """Begin once more with the alias as it is in the settings now."""
+        self.reader.stop()
+        self.after_fork()
 
     # Reading
 
     # Hot path: benchmarks/caching.py
     def fetch(self, full: str, now: float) -> Entry | None:
         """Return the fresh entry of a key, copied into memory, or None; also when the server is away."""
-        if self.breaker.is_open or full in self._keys:
+        if full in self.pending.keys or self.pending.everything:
             return None
         try:
             self.reader.ensure()
@@ -75,15 +79,15 @@ class SharedTier:
                 mark = self.engine.applied
                 entry = self._opened(self.redis.get(full), now)
                 if entry is not None and entry.tags:
-                    self._learn_tags((entry,))
+                    self._learn_tags([entry])
         except SharedAway:
             return None
         return entry if entry is not None and self._is_fresh(full, entry, now, mark) else None
 
     def fetch_many(self, fulls: Sequence[str], now: float) -> dict[str, Entry]:
         """Return the fresh entries of several keys."""
-        asked = [full for full in fulls if full not in self._keys]
-        if not asked or self.breaker.is_open:
+        asked = [full for full in fulls if full not in self.pending.keys]
+        if not asked or self.pending.everything:
             return {}
         try:
             self.reader.ensure()
@@ -91,7 +95,7 @@ class SharedTier:
                 mark = self.engine.applied
                 opened = [self._opened(data, now) for data in self.redis.get_many(asked)]
                 found = {full: entry for full, entry in zip(asked, opened, strict=True) if entry is not None}
-                self._learn_tags(found.values())
+                self._learn_tags(list(found.values()))
         except SharedAway:
             return {}
         return {full: entry for full, entry in found.items() if self._is_fresh(full, entry, now, mark)}
@@ -103,10 +107,14 @@ class SharedTier:
             next(self.engine.counts.damaged)
             return None
 
-    def _learn_tags(self, entries: Iterable[Entry]) -> None:
+    def _learn_tags(self, entries: Sequence[Entry]) -> None:
         """See that the tokens of all tags are known; where this process is not in step, those of the server."""
-        tags = {tag: None for entry in entries for tag, _ in entry.tags}
-        wanted = list(tags) if self._is_out_of_step() else self.engine.tags.unknown(tags)
+        pending = self.pending.tags
+        if self._is_out_of_step():
+            tags = list({tag: None for entry in entries for tag, _ in entry.tags})
+        else:
+            tags = self.engine.tags.outdated(entries)
+        wanted = [tag for tag in tags if tag not in pending] if pending else tags
         if not wanted:
             return
         tokens = self.redis.held_tokens(wanted)
@@ -116,136 +124,167 @@ class SharedTier:
                     self.engine.tags.learn(tag, token)
 
     def _is_out_of_step(self) -> bool:
-        return time.time() - self.reader.synced_at > 2.0
+        return time.time() - self.reader.synced_at > OUT_OF_STEP_S
 
     def _is_fresh(self, full: str, entry: Entry, now: float, mark: int) -> bool:
+        """Tell whether an entry is fresh, and copy it; a stale one too, to be served while it is refreshed."""
         is_fresh = now < entry.expires and (not entry.tags or self.engine.tags.is_valid(entry))
         if type(entry.payload) is not int:
-            self._copy(full, entry, now, mark, None)  # a stale one too, to be served while it is refreshed
+            with self.engine.lock:
+                if self.engine.applied == mark and now < entry.keep_until:
+                    self.engine.put(full, entry, now)
         return is_fresh
-
-    def _copy(self, full: str, entry: Entry, now: float, mark: int, place: int | None) -> None:
-        with self.engine.lock:
-            if self.engine.applied == mark and now < entry.keep_until:
-                self.engine.put(full, entry, now, place)
-            else:
-                self.engine.drop(full)
 
     # Changing
 
-    # Hot path: benchmarks/caching.py
+    def _changed(
+        self, entries: dict[str, Entry | None], now: float, mark: int, place: int | None = None
+    ) -> None:
+        """Have in memory what this process has made of keys, unless they may have been changed again since ``mark``.
+
+        It counts as a change itself: another thread may just have read from the server what was there before.
+        """
+        engine = self.engine
+        with engine.lock:
+            is_last = engine.applied == mark
+            for full, entry in entries.items():
+                if entry is not None and is_last:
+                    engine.put(full, entry, now, place)
+                else:
+                    engine.drop(full)
+            engine.applied += 1
+
+    def _dropped(self, fulls: Iterable[str]) -> None:
+        self._changed(dict.fromkeys(fulls), 0.0, -1)
+
+    def _ready(self, full: str) -> None:
+        """Raise SharedAway for a key whose value there is not what it should be."""
+        self.reader.ensure()
+        if self.pending.everything or full in self.pending.keys:
+            raise SharedAway
+
     def store(self, full: str, entry: Entry, now: float, place: int | None) -> None:
         """Store an entry there and in memory; in memory alone while the server is away."""
         if now >= entry.keep_until:
-            self.drop_many([full])
+            self.drop(full)
             return
-        try:
-            self.reader.ensure()
-            mark = self.engine.applied if type(entry.payload) is not int else NEVER
-            with self.breaker.guarding():
-                self.redis.set(*self._on_wire(full, entry, now))
-        except SharedAway:
-            self._write_down((full,))
-            mark = self.engine.applied
-        self._copy(full, entry, now, mark, place)
-
-    def _on_wire(self, full: str, entry: Entry, now: float) -> Stored:
-        px = milliseconds(entry.keep_until, now, self._ttl_s)
-        return full, encode(entry, self._compress_above), px, entry.digest(), entry.expires
+        self._store_all({full: entry}, now, place)
 
     def store_many(self, entries: dict[str, Entry], now: float) -> None:
         """Store several entries."""
         kept = {full: entry for full, entry in entries.items() if now < entry.keep_until}
         if len(kept) < len(entries):
             self.drop_many([full for full in entries if full not in kept])
-        if not kept:
-            return
+        if kept:
+            self._store_all(kept, now, None)
+
+    def _store_all(self, entries: dict[str, Entry], now: float, place: int | None) -> None:
+        items = [(full, *self._wire(entry, now)) for full, entry in entries.items()]
+        copies: dict[str, Entry | None] = dict(entries)
+        if self.pending.keys:
+            # Before: what is stored now must not be dropped as what was not stored then.
+            self.pending.settle(entries)
         try:
             self.reader.ensure()
-            mark, is_there = self.engine.applied, True
+            mark = self.engine.applied
             with self.breaker.guarding():
-                self.redis.set_many([self._on_wire(full, entry, now) for full, entry in kept.items()])
+                self.redis.set_many(items)
         except SharedAway:
-            self._write_down(kept)
-            is_there, mark = False, self.engine.applied
-        for full, entry in kept.items():
-            self._copy(full, entry, now, NEVER if is_there and type(entry.payload) is int else mark, None)
+            self.pending.note_keys(entries)
+            mark = self.engine.applied
+        else:
+            # A number there may be counted up by others; memory holds it only while nobody can.
+            copies = {full: None if type(each.payload) is int else each for full, each in entries.items()}
+        self._changed(copies, now, mark, place)
+
+    def _wire(self, entry: Entry, now: float) -> tuple[bytes, int | None, int, float]:
+        px = milliseconds(entry.keep_until, now, self._ttl_s)
+        return encode(entry, self._compress_above), px, entry.digest(), entry.expires
 
     def add(self, full: str, entry: Entry, now: float) -> bool:
         """Store an entry where no fresh one is, for all processes in one step."""
-        args = self._on_wire(full, entry, now)
-        self.reader.ensure()
+        data, px, digest, expires = self._wire(entry, now)
+        self._ready(full)
         with self.breaker.guarding():
             mark = self.engine.applied
             if now >= entry.keep_until:
                 return not self.fetch_many([full], now)
-            if not self.redis.add(*args):
+            held: bytes | None = None
+            for _ in range(ADD_TRIES):
+                if self.redis.add(full, data, px, digest, expires, held):
+                    break
                 held = self.redis.get(full)
-                if held is None or self._is_good(held, now) or not self.redis.add(*args, no_longer=held):
+                if held is not None and self._good(held, now) is not None:
                     return False
-        if type(entry.payload) is not int:
-            self._copy(full, entry, now, mark, None)
+            else:
+                return False
+        self._changed({full: None if type(entry.payload) is int else entry}, now, mark)
         return True
 
-    def _is_good(self, held: bytes, now: float) -> bool:
+    def _good(self, held: bytes, now: float) -> Entry | None:
+        """Return what is held as an entry if that is fresh."""
         entry = self._opened(held, now)
-        if entry is None:
-            return False
-        self._learn_tags((entry,))
-        return now < entry.expires and self.engine.tags.is_valid(entry)
+        self._learn_tags([entry] if entry else [])
+        return entry if entry and now < entry.expires and self.engine.tags.is_valid(entry) else None
 
     def touch(self, full: str, expires: float, now: float) -> bool:
         """Give a key another end; tell whether it had a value."""
-        self.reader.ensure()
+        self._ready(full)
         with self.breaker.guarding():
             held = self.redis.get(full)
-            if held is None or not self._is_good(held, now):
+            entry = None if held is None else self._good(held, now)
+            if entry is None:
                 return False
             if now >= expires:
-                self.redis.drop_many([full])
+                self.redis.forget_many([full])
                 done = True
             else:
-                px = milliseconds(expires, now, self._ttl_s)
-                done = self.redis.touch(full, struct.pack("<d", expires), px)
-        self._forget_here([full])
+                px = milliseconds(expires + entry.stale_for, now, self._ttl_s)
+                done = self.redis.touch(full, packed_end(expires), px)
+        self._dropped([full])
         return done
 
     def incr(self, full: str, delta: int, now: float) -> int | None:
         """Add to a number, for all processes in one step; None where the key has no value."""
-        self.reader.ensure()
+        self._ready(full)
         with self.breaker.guarding():
-            found = self._incr_envelope(full, delta, now)
-        self._forget_here([full])
+            found = self._incr(full, delta, now)
+        self._dropped([full])
         return found
 
-    def _incr_envelope(self, full: str, delta: int, now: float) -> int | None:
+    def _incr(self, full: str, delta: int, now: float) -> int | None:
         if type(delta) is int:
             found = self.redis.incr(full, delta)
-            if found is None or isinstance(found, int):
-                return found
+            if found is None or found != b"no":
+                return None if found is None else int(found)
         for _ in range(REPLACE_TRIES):
             held = self.redis.get(full)
-            if held is None or not self._is_good(held, now):
+            entry = None if held is None else self._good(held, now)
+            if held is None or entry is None:
                 return None
-            entry = decode(held, now)
             entry.payload, entry.form = packed(entry.value() + delta)
             if self.redis.replace(full, held, encode(entry, self._compress_above)):
                 return entry.value()  # type: ignore[no-any-return]
         raise SharedAway
 
+    def drop(self, full: str) -> bool:
+        """Forget a key; tell whether it had a value."""
+        return self.drop_many([full])
+
     def drop_many(self, fulls: Sequence[str]) -> bool:
-        """Forget keys; tell whether one of them had a value."""
-        now = time.time()
-        here = [entry for full in fulls if (entry := self.engine.held(full)) is not None]
-        was_good = any(now < entry.expires and self.engine.tags.is_valid(entry) for entry in here)
+        """Forget several keys; tell whether one of them had a value."""
+        now, was_good = time.time(), False
+        if not fulls:
+            return False
         try:
             self.reader.ensure()
             with self.breaker.guarding():
                 held = self.redis.drop_many(fulls)
-                was_good = any(data is not None and self._is_good(data, now) for data in held)
+                was_good = any(data is not None and self._good(data, now) is not None for data in held)
         except SharedAway:
-            self._write_down(fulls)
-        self._forget_here(fulls)
+            was_good = any(self.engine.is_usable(self.engine.held(full), now) for full in fulls)
+            self.pending.note_keys(fulls)
+        self._dropped(fulls)
         return was_good
 
     def clear(self) -> None:
@@ -255,32 +294,31 @@ class SharedTier:
             with self.breaker.guarding():
                 self.redis.clear()
         except SharedAway:
-            with self._writing_down:
-                self._everything = True
-
-    def _forget_here(self, fulls: Sequence[str]) -> None:
-        with self.engine.lock:
-            for full in fulls:
-                self.engine.drop(full)
+            self.pending.note_everything()
 
     # Tags
 
     def tokens(self, tags: Sequence[str]) -> Tags:
-        """Return the tags with their present tokens."""
-        engine = self.engine
+        """Return the tags with their present tokens. While the server is away, those that are unknown are made up."""
+        engine, pending = self.engine, self.pending
         try:
             self.reader.ensure()
-            wanted = list(tags) if self._is_out_of_step() else engine.tags.unknown(tags)
-            if wanted:
+            known = {} if self._is_out_of_step() else engine.tags.known(tags)
+            if wanted := [tag for tag in tags if tag not in known and tag not in pending.tags]:
                 with self.breaker.guarding():
-                    found = self.redis.tokens(wanted)
+                    found = self.redis.tokens(wanted, engine.tags.seq)
                 with engine.lock:
                     for tag, token in zip(wanted, found, strict=True):
                         engine.tags.learn(tag, token)
+                        known[tag] = token
+            if len(known) == len(tags):
+                return tuple([(tag, known[tag]) for tag in tags])
         except SharedAway:
             pass
         with engine.lock:
-            return engine.tags.capture(tags)
+            captured = engine.tags.capture(tags)
+        pending.made_up = True  # only now: what is made good before is forgotten once more
+        return captured
 
     def invalidate(self, tags: Sequence[str], remove: bool) -> None:
         """Invalidate tags everywhere; in this process alone while the server is away, and elsewhere when it is back."""
@@ -288,16 +326,13 @@ class SharedTier:
         try:
             self.reader.ensure()
             with self.breaker.guarding():
-                made = self.redis.invalidate(tags, remove)
+                made = self.redis.invalidate(tags, remove, engine.tags.seq)
         except SharedAway:
-            with self._writing_down:
-                for tag in tags:
-                    self._tags[tag] = remove or self._tags.get(tag, False)
-                if len(self._tags) > MAX_WRITTEN_DOWN:
-                    self._everything = True
+            self.pending.note_tags(tags, remove)
             with engine.lock:
                 for tag in tags:
                     engine.tags.invalidate(tag, remove)
+            self.pending.made_up = True
             return
         with engine.lock:
             for tag, token in zip(tags, made, strict=True):
@@ -305,33 +340,9 @@ class SharedTier:
 
     # Computing
 
-    @contextmanager
-    def turn(self, full: str) -> Iterator[Entry | None]:
-        """Have the turn to compute a key among all processes, or get the value that another one has computed meanwhile."""
-        token, entry = self._take_turn(full)
-        try:
-            yield entry
-        finally:
-            if token is not None:
-                try:
-                    with self.breaker.guarding():
-                        self.redis.unlock(full, token)
-                except SharedAway:
-                    pass  # it ends by itself
-
-    def _take_turn(self, full: str) -> tuple[bytes | None, Entry | None]:
-        patience, pause_s = time.monotonic() + self.options.wait, POLL_S[0]
-        try:
-            while True:
-                with self.breaker.guarding():
-                    token = self.redis.lock(full, self.options.lock_ttl)
-                entry = self.fetch(full, time.time())
-                if token is not None or entry is not None or time.monotonic() >= patience:
-                    return token, entry
-                time.sleep(pause_s)
-                pause_s = min(POLL_S[1], pause_s * 1.5)
-        except SharedAway:
-            return None, None
+    def turn(self, full: str, patience_s: float | None = None) -> Turn:
+        """Return the turn to compute a key among all processes."""
+        return Turn(self, full, self.options.wait if patience_s is None else patience_s)
 
     def store_computed(self, full: str, entry: Entry, now: float, place: int | None, replace: bool) -> Entry:
         """Store what was computed, unless it is outdated already; what was set meanwhile stands and is returned."""
@@ -352,45 +363,38 @@ class SharedTier:
 
     # What could not be done
 
-    def _write_down(self, fulls: Sequence[str] | dict[str, Entry]) -> None:
-        with self._writing_down:
-            self._keys.update(dict.fromkeys(fulls))
-            if len(self._keys) > MAX_WRITTEN_DOWN:
-                self._everything = True
-                self._keys.clear()
-
     def has_to_make_good(self) -> bool:
         """Tell whether something is written down."""
-        return bool(self._keys or self._tags or self._everything)
+        return bool(self.pending)
 
     def make_good(self) -> None:
         """Do there what could not be done, forget what memory made of it, and let calls through again. Raises if it fails."""
-        was_open = self.breaker.is_open
+        pending, engine = self.pending, self.engine
         while True:
-            with self._writing_down:
-                keys, tags, everything = list(self._keys), dict(self._tags), self._everything
-                if not (keys or tags or everything):
-                    if was_open:
-                        self.engine.forget()
+            with pending.lock:
+                written = pending.written()
+                if not written:
+                    if pending.made_up or self.breaker.is_open:
+                        pending.made_up = False
+                        engine.forget()
                     self.breaker.close()
                     return
-            if everything:
-                self.redis.clear()
-            elif keys:
-                self.redis.drop_many(keys)
-            for remove in (False, True):
-                if named := [tag for tag, removes in tags.items() if removes is remove]:
-                    self.redis.invalidate(named, remove)
-            with self.engine.lock:
-                for full in keys:
-                    self.engine.drop(full)
-            with self._writing_down:
-                self._done(keys, tags, everything)
+            self._make_good(written)
+            self._dropped(written.keys)
+            pending.done(written)
 
-    def _done(self, keys: Sequence[str], tags: dict[str, bool], everything: bool) -> None:
-        for full in keys:
-            self._keys.pop(full, None)
-        for tag, remove in tags.items():
-            if self._tags.get(tag) is remove:
-                del self._tags[tag]
-        self._everything = self._everything and not everything
+    def _make_good(self, written: Written) -> None:
+        if written.too_much:
+            self.redis.begin_anew(self.redis.position(b"")[0], self.engine.tags.seq)
+        if written.everything:
+            self.redis.clear()
+        for keys in _slices(written.keys):
+            self.redis.forget_many(keys)
+        for remove in (False, True):
+            for tags in _slices([tag for tag, removes in written.tags.items() if removes is remove]):
+                self.redis.invalidate(tags, remove, self.engine.tags.seq)
+
+
+def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(names), AT_ONCE):
+        yield names[at : at + AT_ONCE]
