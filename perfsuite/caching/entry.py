@@ -21,10 +21,11 @@ Tags = tuple[tuple[str, Token], ...]
 RAW, PICKLED, COMPRESSED = 0, 1, 2
 IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 PROTOCOL = 5
-# What an entry takes beside its key and its payload: the object, its instants, and its place in a tier. Measured, see
-# benchmarks/caching.py (memory).
-OVERHEAD_BYTES = 350
-TAG_BYTES = 64
+# What an entry takes beside the characters of its key and its payload: the objects, their headers, its place in a tier, and what
+# the allocator loses in the long run. From 390 in a tier that was just filled to 570 after many turnovers, depending on how full
+# the tier's table happens to be: python benchmarks/caching.py --only memory. A tag's: its pair, its name, its place.
+OVERHEAD_BYTES = 480
+TAG_BYTES = 128
 
 _MAGIC = b"pS"
 _VERSION = 1

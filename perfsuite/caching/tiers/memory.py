@@ -17,6 +17,7 @@ from perfsuite.caching.entry import OVERHEAD_BYTES, TAG_BYTES, Entry, compressed
 
 # Expired entries are looked for by those who store something: so many are looked at in one sweep.
 SWEPT = 32
+SWEEP_PARTS = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class MemoryTier:
 
     __slots__ = (
         "_compress_above",
+        "_sweep_until",
+        "_swept",
         "_to_sweep",
         "_ttl_s",
         "by_bytes",
@@ -67,6 +70,7 @@ class MemoryTier:
         self.by_expiry = 0
         self.rejected = 0
         self._to_sweep: Iterator[str] = iter(())
+        self._swept = self._sweep_until = 0
 
     # Hot path: benchmarks/caching.py
     def put(self, key: str, entry: Entry, now: float) -> Victims | None:
@@ -117,18 +121,28 @@ class MemoryTier:
         moved: Victims = []
         entries = self.entries
         keys = list(islice(self._to_sweep, SWEPT))
-        if len(keys) < SWEPT:
-            self._to_sweep = iter(list(entries))
+        if not keys:
+            # A part of the keys at a time: a list of all would keep those of entries that are long gone.
+            if (
+                self._swept >= self._sweep_until
+            ):  # of those that were there when the round began: more may come all the time
+                self._swept, self._sweep_until = 0, len(entries)
+            at, self._swept = self._swept, self._swept + max(SWEPT, self._sweep_until // SWEEP_PARTS)
+            self._to_sweep = iter(list(islice(entries, at, self._swept)))
+            keys = list(islice(self._to_sweep, SWEPT))
         for key in keys:
             entry = entries.get(key)
             if entry is None or now < entry.leaves:
                 continue
             if now >= entry.keep_until:
-                self.pop(key)
                 self.by_expiry += 1
             elif now < entry.expires:
-                self.pop(key)
                 moved.append((key, entry))
+            else:
+                continue
+            self.pop(key)
+            self._swept -= 1  # those behind it have moved up
+            self._sweep_until -= 1
         return moved
 
     def _make_room(self) -> Victims:
