@@ -1,7 +1,8 @@
 """``get_or_set``: the value that is there, or one that is computed once for all who want it.
 
-The tokens of the tags are taken before the computation begins, so what was invalidated meanwhile is stored for nobody. What has
-expired and may be served as stale is served at once, and one refresh runs behind it; if that fails, the next waits a while.
+The tokens of the tags are taken before the computation begins, so what was invalidated meanwhile is stored for nobody, and given
+to nobody who waited for it: who came after the invalidation must not see what was before. What has expired and may be served as
+stale is served at once, and one refresh runs behind it; if that fails, the next waits a while.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def get_or_compute(cache: Storing, wanted: Wanted, factory: Callable[[], Any]) -
             return stale.value()
         next(engine.counts.coalesced)
         entry = wait(flight, max(0.0, patience - time.monotonic()))
-        if entry is not None:
+        if entry is not None and engine.tags.is_valid(
+            entry
+        ):  # else its tag was invalidated, maybe before this caller came
             return entry.value()
         if time.monotonic() >= patience:
             return _computed(cache, wanted, factory).value()
@@ -92,7 +95,7 @@ async def aget_or_compute(cache: AsyncMethods, wanted: Wanted, factory: Callable
             return stale.value()
         next(engine.counts.coalesced)
         entry = await await_(flight, max(0.0, patience - time.monotonic()))
-        if entry is not None:
+        if entry is not None and engine.tags.is_valid(entry):
             return entry.value()
         if time.monotonic() >= patience:
             return (await _acomputed(cache, wanted, factory)).value()

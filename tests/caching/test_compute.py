@@ -130,6 +130,52 @@ def test_without_it_a_value_is_computed_when_it_has_expired_and_not_before(cache
     assert numbers.calls == 1
 
 
+def test_who_comes_after_an_invalidation_does_not_wait_for_what_was_before_it(cache: TieredCache) -> None:
+    source, began, go_on, seen = [1], threading.Event(), threading.Event(), []
+
+    def read() -> int:
+        found = source[0]
+        began.set()
+        go_on.wait(10)
+        return found
+
+    def ask() -> None:
+        seen.append(cache.get_or_set("k", read, tags=["t"]))
+
+    first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+    first.start()
+    began.wait(10)
+    source[0] = 2
+    cache.invalidate_tags("t")
+    second.start()
+    wait_until(lambda: reading(cache.engine.counts.coalesced) == 1, "the second to wait")
+    go_on.set()
+    first.join()
+    second.join()
+    assert seen == [1, 2]
+
+
+def test_nor_does_a_task(cache: TieredCache) -> None:
+    source, go_on = [1], asyncio.Event()
+
+    async def read() -> int:
+        found = source[0]
+        await go_on.wait()
+        return found
+
+    async def both() -> list[int]:
+        first = asyncio.create_task(cache.aget_or_set("k", read, tags=["t"]))
+        await asyncio.sleep(0)
+        source[0] = 2
+        await cache.ainvalidate_tags("t")
+        second = asyncio.create_task(cache.aget_or_set("k", read, tags=["t"]))
+        await asyncio.sleep(0)
+        go_on.set()
+        return list(await asyncio.gather(first, second))
+
+    assert asyncio.run(both()) == [1, 2]
+
+
 def test_stale_values_can_be_welcome_for_the_whole_cache() -> None:
     cache, numbers = new_cache(STALE_FOR=60), Numbers()
     cache.get_or_set("k", numbers)
