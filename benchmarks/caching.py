@@ -1,76 +1,65 @@
-"""What the cache holds, beside its bars: ``python benchmarks/caching.py [--only NAME,NAME] [--rounds N]``.
+"""What the cache holds, beside its bars.
 
-Both sides of a ratio run interleaved in this process. Values are dicts of about 1 KB unless said; caches are used directly, not
-through ``django.core.cache.cache``. Needs django-redis and a Valkey or Redis (tests/valkey.py says which), which is started on a
-free port.
+Both sides of a ratio run interleaved in this process. A ratio is the median over the rounds, with its quartiles; ``CPU`` is the
+same by the processor's time of the thread, which other processes of the machine disturb less. Values are dicts of about 1 KB
+unless said. The caches are used directly, not through ``django.core.cache.cache``. It needs django-redis, psutil and a Valkey or
+Redis (tests/valkey.py says which), which is started on a free port.
+
+    python benchmarks/caching.py [--only hits,memory] [--rounds 15] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import common
 
-import django  # noqa: E402
-from django.conf import settings  # noqa: E402
-
-from tests import valkey  # noqa: E402
-
-Row = tuple[str, str, str, bool | None]  # what, measured, bar, whether it held
+from tests import valkey  # common has put the working tree on the path
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="names of measurements, separated by commas")
     parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    with valkey.valkey() as server:
-        set_up(server.url)
-        from benchmarks import cache_behaviour, cache_speed
-
-        measurements: dict[str, Callable[[int], list[Row]]] = {
-            **cache_speed.MEASUREMENTS,
-            **cache_behaviour.MEASUREMENTS,
-        }
-        chosen = [name for name in arguments.only.split(",") if name] or list(measurements)
-        unknown = [name for name in chosen if name not in measurements]
-        if unknown:
-            parser.error(f"there is no measurement {unknown[0]!r}; known are {', '.join(measurements)}")
-        missed = 0
-        for name in chosen:
-            for what, measured, bar, held in measurements[name](arguments.rounds):
-                verdict = "" if held is None else "held" if held else "MISSED"
-                print(f"{what:62} {measured:>34}   {bar:24} {verdict}", flush=True)
-                missed += held is False
-    return missed
-
-
-def set_up(url: str) -> None:
-    tiered = "perfsuite.caching.TieredCache"
-    redis = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": {"SOCKET_TIMEOUT": 5}}
-    behind: dict[str, Any] = {"TIERS": {"cold": {"ALIAS": "redis"}}}
-    settings.configure(
-        SECRET_KEY="benchmark",
-        INSTALLED_APPS=[],
-        CACHES={
-            "default": {"BACKEND": tiered, "LOCATION": "benchmark"},
-            "unchanneled": {"BACKEND": tiered, "LOCATION": "unchanneled", "OPTIONS": {"CHANNEL": "none"}},
-            "tiered-redis": {"BACKEND": tiered, "LOCATION": "benchmark-redis", "OPTIONS": behind},
-            "locmem": {
-                "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-                "OPTIONS": {"MAX_ENTRIES": 100_000},
-            },
-            "redis": redis,
-        },
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: see that it runs, not what it says"
     )
-    django.setup()
+    options = parser.parse_args()
+    print(common.machine())
+    print(f"python benchmarks/caching.py {' '.join(sys.argv[1:])}".rstrip() + "\n")
+    with valkey.valkey() as server:
+        import cache_common
+
+        cache_common.set_up(server.url)
+        known = measurements()
+        chosen = [name for name in options.only.split(",") if name] or list(known)
+        if unknown := [name for name in chosen if name not in known]:
+            parser.error(f"there is no measurement {unknown[0]!r}; known are {', '.join(known)}")
+        effort = cache_common.Effort(3 if options.quick else options.rounds, options.quick)
+        rows = []
+        for name in chosen:
+            for row in known[name](effort):
+                print(f"{name}: {row.what}: {row.measured} {row.verdict}", file=sys.stderr, flush=True)
+                rows.append(row)
+    common.print_table(
+        ["what", "measured", "bar", "verdict"],
+        [[row.what, row.measured, row.bar, row.verdict] for row in rows],
+    )
+    return 0
+
+
+def measurements() -> dict[str, Callable[[Any], Iterator[Any]]]:
+    import cache_hosts
+    import cache_races
+    import cache_redis
+    import cache_sizes
+    import cache_speed
+
+    modules = (cache_speed, cache_redis, cache_hosts, cache_races, cache_sizes)
+    return {name: each for module in modules for name, each in module.MEASUREMENTS.items()}
 
 
 if __name__ == "__main__":
