@@ -35,27 +35,27 @@ class Storing(BaseCache):
         self._hot, self._warm, self._cold = (*maps, OrderedDict(), OrderedDict(), OrderedDict())[:3]
         self._hot_hits = engine.tiers[0].hits if engine.tiers else engine.counts.misses
         self._misses, self._sets = engine.counts.misses, engine.counts.sets
-        self._tags = engine.tags
+        self._tags, self._early = engine.tags, engine.tags.early
         self._is_local = engine.shared is None
         self._stale_for = engine.options.stale_for
-        self._prefix, self._is_default_key = "", False
+        self._prefix: str | None = None
         self._follow_key_settings()
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in ("version", "key_prefix", "key_func") and "_is_default_key" in self.__dict__:
+        if name in ("version", "key_prefix", "key_func") and "_prefix" in self.__dict__:
             self._follow_key_settings()
 
     def _follow_key_settings(self) -> None:
-        self._prefix = f"{self.key_prefix}:{self.version}:"
-        self._is_default_key = self.key_func is default_key_func
+        """Have what the key function puts before a key, None where it is not Django's own and does what it likes."""
+        is_djangos = self.key_func is default_key_func
+        self._prefix = f"{self.key_prefix}:{self.version}:" if is_djangos else None
 
     # Hot path: benchmarks/caching.py
     def _full(self, key: Any, version: int | None) -> str:
         """Return the key in the store, with Django's warnings for one that memcached would refuse."""
-        full = (
-            f"{self._prefix}{key}" if version is None and self._is_default_key else self._made(key, version)
-        )
+        prefix = self._prefix
+        full = f"{prefix}{key}" if version is None and prefix is not None else self._made(key, version)
         if not full.isprintable() or " " in full or len(full) > MAX_PLAIN_KEY:
             self.validate_key(full)
         return full
@@ -95,7 +95,7 @@ class Storing(BaseCache):
             if self._tags.in_use:
                 self._engine.leases.leave(full, self._tags.seq)
             else:
-                self._tags.early.append(full)
+                self._early.append(full)
         return entry
 
     def _expiry(self, timeout: Any, now: float) -> float:

@@ -35,9 +35,8 @@ class TieredCache(AsyncMethods):
     # Hot path: benchmarks/caching.py
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value of a key, or ``default``. A value that can be changed is the caller's own copy."""
-        full = (
-            f"{self._prefix}{key}" if version is None and self._is_default_key else self._made(key, version)
-        )
+        prefix = self._prefix
+        full = f"{prefix}{key}" if version is None and prefix is not None else self._made(key, version)
         if not full.isprintable() or " " in full or len(full) > MAX_PLAIN_KEY:
             self.validate_key(full)
         engine = self._engine
@@ -72,7 +71,7 @@ class TieredCache(AsyncMethods):
             if self._tags.in_use:
                 engine.leases.leave(full, self._tags.seq)
             else:
-                self._tags.early.append(full)
+                self._early.append(full)
             return default
         entry = self._found_lower(full)
         return default if entry is None else entry.value()
@@ -101,9 +100,8 @@ class TieredCache(AsyncMethods):
         ``tags`` name what it depends on; it is not stored when one of them was invalidated since this context missed the key.
         ``tier`` puts it into that one, ``stale_for`` keeps it so many seconds longer for ``get_or_set`` to fall back on.
         """
-        full = (
-            f"{self._prefix}{key}" if version is None and self._is_default_key else self._made(key, version)
-        )
+        prefix = self._prefix
+        full = f"{prefix}{key}" if version is None and prefix is not None else self._made(key, version)
         if not full.isprintable() or " " in full or len(full) > MAX_PLAIN_KEY:
             self.validate_key(full)
         payload, form = (value, RAW) if type(value) in IMMUTABLE else (_dumps(value, PROTOCOL), PICKLED)

@@ -41,13 +41,16 @@ class Redis:
         """Be known to the others as a process of its own, with connections of its own."""
         self.me = secrets.token_hex(6).encode()
         self._client: Any = None
+        self._refusal: type[Exception]
         self._scripts: dict[str, Any] = {}
 
     @property
     def client(self) -> Any:
         """The raw client of the tier, for all threads."""
         if self._client is None:
-            self._client = _connected(self.alias)
+            from redis import ResponseError
+
+            self._client, self._refusal = _connected(self.alias), ResponseError
         return self._client
 
     def let_go(self) -> None:
@@ -73,8 +76,14 @@ class Redis:
     # Values
 
     def get(self, full: str) -> bytes | None:
-        """Return what is held under a key."""
-        return self.get_many([full])[0]
+        """Return what is held under a key; nothing is, where it is of another type."""
+        client = self.client
+        try:
+            return client.get(self._key(full))  # type: ignore[no-any-return]
+        except self._refusal as exc:
+            if "WRONGTYPE" in str(exc):
+                return None
+            raise
 
     def get_many(self, fulls: Sequence[str]) -> list[bytes | None]:
         """Return what is held under each key; nothing is, where a key is of another type."""

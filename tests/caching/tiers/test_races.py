@@ -70,7 +70,7 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(
         change(pair[who])
         wait_until(lambda: here.engine.applied > applied, "the change to be known here")
 
-    after(here, "get_many", changed)
+    after(here, "get", changed)
     assert here.get("k") == "old"
     assert here.get("k") == seen
 
