@@ -365,3 +365,4 @@ def bench(session: nox.Session) -> None:
     """Run the benchmarks whose figures the documentation quotes."""
     install(session, "-e", ".[bench,test]", DJANGO_52)
     session.run("python", "benchmarks/overhead.py", *session.posargs)
+    session.run("python", "benchmarks/caching.py")

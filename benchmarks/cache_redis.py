@@ -74,8 +74,7 @@ def invalidating(effort: Effort) -> Iterator[Row]:
             work()
             return float(other.hear())
 
-        control = stalled(lambda: None, effort.of(2, 1))
-        yield from tag(count, stalled, control, effort)
+        yield from tag(count, stalled, effort)
         client.flushall()
         yield from set_of_keys(count, stalled, client)
         client.flushall()
@@ -86,23 +85,31 @@ def invalidating(effort: Effort) -> Iterator[Row]:
 Stalled = Callable[[Callable[[], None], float], float]
 
 
-def tag(count: int, stalled: Stalled, control: float, effort: Effort) -> Iterator[Row]:
-    ours, took = caches["behind"], []
+def tag(count: int, stalled: Stalled, effort: Effort) -> Iterator[Row]:
+    """The control does the same with a command that the server has hardly to do with, on the same two cores."""
+    ours, times, took = caches["behind"], effort.of(200, 20), []
+    client = ours.engine.shared.redis.client
     for number in range(count):
         ours.set(f"many{number}", VALUE, None, tags=["everything"])
 
     def invalidate() -> None:
-        for _ in range(effort.of(200, 20)):
+        for _ in range(times):
             began = time.perf_counter()
             ours.invalidate_tags("everything")
             took.append((time.perf_counter() - began) * 1e3)
             time.sleep(0.005)
 
-    worst = stalled(invalidate, effort.of(3, 1))
+    def read() -> None:
+        for _ in range(times):
+            client.get("nothing")
+            time.sleep(0.005)
+
+    control, worst = stalled(read, effort.of(3, 1)), stalled(invalidate, effort.of(3, 1))
     words = f"{median(took):.2f} ms, p95 {percentile(took, 0.95):.2f}"
     yield Row(f"invalidate a tag that {count:,} entries in Redis carry", words, "< 1 ms", median(took) < 1)
-    words = f"{worst:.2f} ms (while nothing is done: {control:.2f})"
-    yield Row("the longest that another client waited meanwhile", words, "<= 2 ms", worst <= 2)
+    words = f"{worst:.2f} ms (while as much is read: {control:.2f})"
+    held = worst <= max(2, control)
+    yield Row("the longest that another client waited meanwhile", words, "<= 2 ms or the control", held)
     gone = ours.get(f"many{count - 1}") is None and ours.get("many0") is None
     yield Row("those entries afterwards", "all misses" if gone else "still there", "misses", gone)
 

@@ -82,7 +82,7 @@ def memory(effort: Effort) -> Iterator[Row]:
         yield grown(f"one tier of {mib} MiB, values of 200 B", [{"MAX_BYTES": mib * MIB}], 200, TURNOVERS)
     tiers = {name: {"MAX_BYTES": 2 * tier.max_bytes} for name, tier in DEFAULTS.items()}
     whole = sum(2 * tier.max_bytes for tier in DEFAULTS.values()) // MIB
-    yield grown(f"hot, warm and cold of twice the default, {whole} MiB, values of 1,000 B", tiers, 1_000, 2)
+    yield grown(f"hot, warm and cold of twice the default, {whole} MiB, values of 1,000 B", tiers, 1_000, 3)
 
 
 def grown(what: str, tiers: Any, value_bytes: int, turnovers: int) -> Row:
