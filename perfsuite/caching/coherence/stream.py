@@ -25,7 +25,7 @@ logger = logging.getLogger("perfsuite.caching")
 
 BLOCK_MS = 500
 # After messages, so that many are read at once: each time this thread wakes up it takes the interpreter from those that serve.
-REST_S = 0.002
+REST_S = 0.001
 MOST = 500
 CHECK_EVERY_S = 1.0
 
