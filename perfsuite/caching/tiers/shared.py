@@ -41,7 +41,6 @@ class SharedTier:
             raise ValueError("These options have no shared tier.")
         require("django_redis", extra="redis")
         self.engine = engine
-        engine.trusted_until = 0.0  # until the reader is in step
         engine.tags.begin_at(0)
         self.options = options
         self.name = tier.name
@@ -52,6 +51,9 @@ class SharedTier:
         self._begin()
 
     def _begin(self) -> None:
+        """Nobody reads the stream here until the tier is used; what memory has would go on to be served unchanged."""
+        self.engine.forget()
+        self.engine.trusted_until = 0.0
         self.breaker = Breaker(self.engine.name, self.options.failures)
         self.reader = StreamReader(self)
         self.pending = Pending()
