@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from perfsuite.caching import invalidation
 from perfsuite.metrics.guard import take_failures
 from tests.caching.conftest import NewCaches
-from tests.testapp.models import Author, Book
+from tests.testapp.models import Author, Book, PaperBook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,14 +35,6 @@ SETTING = {
     }
 }
 Check = Callable[..., Any]
-
-
-class PaperBook(Book):
-    """A proxy, whose signals name it and not the model."""
-
-    class Meta:
-        proxy = True
-        app_label = "testapp"
 
 
 @pytest.fixture(autouse=True)

@@ -23,3 +23,8 @@ class Book(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class PaperBook(Book):
+    class Meta:
+        proxy = True
