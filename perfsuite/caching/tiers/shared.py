@@ -323,14 +323,17 @@ class SharedTier:
         try:
             self.reader.ensure()
             with self.breaker.guarding():
-                made = self.redis.invalidate(tags, remove, engine.tags.seq)
+                self._invalidate(tags, remove)
         except SharedAway:
             self.pending.note_tags(tags, remove)
             with engine.lock:
                 for tag in tags:
                     engine.tags.invalidate(tag, remove)
             self.pending.made_up = True
-            return
+
+    def _invalidate(self, tags: Sequence[str], remove: bool) -> None:
+        engine = self.engine
+        made = self.redis.invalidate(tags, remove, engine.tags.seq)
         with engine.lock:
             for tag, token in zip(tags, made, strict=True):
                 engine.tags.learn(tag, token)
@@ -389,7 +392,7 @@ class SharedTier:
             self.redis.forget_many(keys)
         for remove in (False, True):
             for tags in _slices([tag for tag, removes in written.tags.items() if removes is remove]):
-                self.redis.invalidate(tags, remove, self.engine.tags.seq)
+                self._invalidate(tags, remove)
 
 
 def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:

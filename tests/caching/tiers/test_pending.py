@@ -80,6 +80,8 @@ def test_each_change_holds_here_at_once_and_everywhere_afterwards(
         assert here.get("k") in (None, "own")
     assert here.get("k") is None
     wait_until(lambda: there.get("k") is None, "the message")
+    here.set("k", "new", tags=["t"])
+    assert there.get("k") == "new"
 
 
 def test_what_was_added_and_counted_alone_is_nobodys_afterwards(faulty: Pair, own_server: Valkey) -> None:
