@@ -78,10 +78,10 @@ class SharedTier:
         """Return the fresh entries of several keys."""
         pending = self.pending
         asked = [full for full in fulls if full not in pending.keys] if pending.keys else fulls
-        if not asked or pending.everything:
-            return {}
         try:
             self.reader.ensure()
+            if not asked or pending.everything or self.breaker.is_open:
+                return {}
             with self.breaker.guarding():
                 mark = self.engine.applied
                 found = self._decoded(zip(asked, self.redis.get_many(asked), strict=True), now)
