@@ -142,6 +142,20 @@ def test_a_single_timeout_leaves_no_token_that_nobody_else_knows(faulty: Pair, o
     assert there.get("k") == "again"
 
 
+def test_the_first_set_after_an_invalidation_was_made_good_is_kept(faulty: Pair, own_server: Valkey) -> None:
+    here, there = faulty
+    here.get("warm-up")
+    own_server.kill()
+    for number in range(3):
+        here.get(f"missing{number}")
+    here.invalidate_tags("pages")
+    own_server.start()
+    wait_until(lambda: not here.engine.shared.breaker.is_open, "the server's return")
+    assert here.get("k") is None
+    here.set("k", "new", tags=["pages"])
+    assert there.get("k") == "new"
+
+
 def test_what_is_too_old_to_be_trusted_is_nowhere_to_be_seen(faulty: Pair, own_server: Valkey) -> None:
     here, _ = faulty
     here.set("k", "old", stale_for=1)
