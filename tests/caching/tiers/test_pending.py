@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -156,12 +157,16 @@ def test_the_first_set_after_an_invalidation_was_made_good_is_kept(faulty: Pair,
     assert there.get("k") == "new"
 
 
-def test_what_is_too_old_to_be_trusted_is_nowhere_to_be_seen(faulty: Pair, own_server: Valkey) -> None:
+def test_what_is_too_old_to_be_trusted_is_nowhere_to_be_seen(
+    faulty: Pair, own_server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
     here, _ = faulty
     here.set("k", "old", stale_for=1)
     entry = here.engine.held(here.make_key("k"))
     assert entry is not None
-    own_server.kill()
+    with caplog.at_level(logging.INFO, "perfsuite.caching"):
+        own_server.kill()
+        wait_until(lambda: f"{here.engine.name!r} is cut off" in caplog.text, "the reader to notice")
     for number in range(3):
         here.get(f"missing{number}")
     here.engine.trusted_until = 0.0  # as when it has heard nothing for long
