@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import redis as redis_py
 
 from perfsuite.caching import TieredCache
 from perfsuite.caching.tiers.scripts import STREAM_LENGTH
+from tests.caching.coherence.test_stream import Link
 from tests.caching.tiers.conftest import Pair, alias, with_shared
 from tests.integration.site import wait_until
 from tests.valkey import Valkey
@@ -185,3 +187,22 @@ def test_an_alias_that_means_another_server_is_followed(
     with_shared(name).set("k", "here")
     settings.CACHES = {**settings.CACHES, "shared": alias(valkey)}
     assert with_shared(name).get("k") == "there"
+
+
+def test_who_alone_is_cut_off_serves_nothing_for_longer_than_the_bound(settings: Any, valkey: Valkey) -> None:
+    link = Link(valkey.port)
+    behind_link = alias(f"redis://127.0.0.1:{link.port}/0")
+    settings.CACHES = {**settings.CACHES, "shared": alias(valkey), "linked": behind_link}
+    name = f"test-{os.urandom(6).hex()}"
+    here, there = with_shared(name), with_shared(name, TIERS={"cold": {"ALIAS": "linked"}}, MAX_STALENESS=1)
+    here.set("k", "old", tags=["pages"])
+    here.set("untagged", "old")
+    assert there.get_many(["k", "untagged"]) == {"k": "old", "untagged": "old"}
+    link.close()
+    here.invalidate_tags("pages")
+    here.set("untagged", "new")
+    changed = time.monotonic()
+    wait_until(lambda: there.get_many(["k", "untagged"]) == {}, "the bound", NOTICED_S)
+    assert time.monotonic() - changed < 1 + 3  # of a busy machine
+    assert there.get_or_set("k", lambda: "computed anew", tags=["pages"]) == "computed anew"
+    assert here.get("k") is None
