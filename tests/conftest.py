@@ -31,6 +31,8 @@ MARK_OF_FILE = {
     # Long, and about nothing that a Django or a database has to do with.
     "integration/test_compaction_killed.py": pytest.mark.once,
     "integration/test_memory.py": pytest.mark.once,
+    "integration/test_turns.py": pytest.mark.once,
+    "integration/test_valkey_faults.py": pytest.mark.once,
     # What a store goes through.
     "integration/test_clocks.py": pytest.mark.by_database,
     "integration/test_disk_full.py": pytest.mark.by_database,

@@ -42,7 +42,7 @@ class Breaker:
         if exc is None:
             self._in_row = 0
         elif is_failure_of_server(exc):
-            if type(exc).__name__ != "MaxConnectionsError":  # this process's own limit
+            if not is_own_limit(exc):
                 self.failure(exc)
             raise SharedAway from exc
 
@@ -81,6 +81,11 @@ def is_failure_of_server(exc: BaseException) -> bool:
     import redis
 
     return isinstance(exc, (redis.RedisError, OSError))
+
+
+def is_own_limit(exc: BaseException) -> bool:
+    """Tell whether an exception says that this process has all the connections that it may have."""
+    return type(exc).__name__ == "MaxConnectionsError"
 
 
 def said(exc: BaseException) -> str:

@@ -32,7 +32,7 @@ SHARED_ALIAS = (
 
 @checks.register("perfsuite")
 def check_caches(**kwargs: Any) -> Messages:
-    """Report options that cannot be meant (E001), tiers that cannot work (E002) and some that work badly (W001-W004)."""
+    """Report options that cannot be meant (E001), tiers that cannot work (E002) and some that work badly (W001-W003)."""
     found: Messages = []
     for alias in settings.CACHES:
         if not is_tiered(settings.CACHES[alias]):
@@ -91,12 +91,6 @@ def _check_shared(alias: str, shared: str) -> Iterator[checks.CheckMessage]:
         hint = f"Write it as a cache of django-redis: {SHARED_ALIAS}."
         message = f"{where} {params.get('BACKEND')!r} and no cache of django-redis."
         yield checks.Error(message, hint=hint, id="perfsuite_caching.E002")
-    elif not (params.get("OPTIONS") or {}).get("SOCKET_TIMEOUT"):
-        yield checks.Warning(
-            f"CACHES[{shared!r}] has no SOCKET_TIMEOUT, so a server that hangs makes every request hang.",
-            hint=f'Write "OPTIONS": {{"SOCKET_TIMEOUT": 1, "SOCKET_CONNECT_TIMEOUT": 1}} in CACHES[{shared!r}].',
-            id="perfsuite_caching.W004",
-        )
 
 
 def _is_django_redis(params: Mapping[str, Any]) -> bool:
@@ -106,33 +100,6 @@ def _is_django_redis(params: Mapping[str, Any]) -> bool:
     except (ImportError, KeyError, TypeError):
         return False
     return isinstance(found, type) and issubclass(found, redis_cache)
-
-
-@checks.register("perfsuite")
-def check_shared_pools(**kwargs: Any) -> Messages:
-    """Report aliases of django-redis with one LOCATION and different timeouts (W005): it keeps one pool for each LOCATION."""
-    found: Messages = []
-    first: dict[str, tuple[str, tuple[Any, Any]]] = {}
-    for alias, params in settings.CACHES.items():
-        location, options = params.get("LOCATION"), params.get("OPTIONS") or {}
-        if not str(params.get("BACKEND", "")).startswith("django_redis.") or not isinstance(location, str):
-            continue
-        timeouts = options.get("SOCKET_TIMEOUT"), options.get("SOCKET_CONNECT_TIMEOUT")
-        other, theirs = first.setdefault(location, (alias, timeouts))
-        if theirs != timeouts and _concerns_a_tier(alias, other):
-            found.append(
-                checks.Warning(
-                    f"CACHES[{alias!r}] and CACHES[{other!r}] have one LOCATION and different timeouts; django-redis "
-                    "gives both the pool of whichever is used first.",
-                    hint="Give both the same SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT, or another database number.",
-                    id="perfsuite_caching.W005",
-                )
-            )
-    return found
-
-
-def _concerns_a_tier(*aliases: str) -> bool:
-    return any(shared in aliases for _, shared in _shared_aliases())
 
 
 def _shared_aliases() -> Iterator[tuple[str, str]]:

@@ -336,9 +336,6 @@ class Engine:
         if self.channel is not None:
             self.channel.after_fork()
         if self.shared is not None:
-            # Nobody reads the stream here until the tier is used; copies would go on to be served unchanged.
-            self.clear()
-            self.trusted_until = 0.0
             self.shared.after_fork()
 
 

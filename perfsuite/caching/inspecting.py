@@ -154,7 +154,7 @@ def nobody_told(alias: str) -> str:
     """Return why what a command does to a cache reaches no other process, or the empty string."""
     engine = tiered(alias, "tags").engine
     if engine.shared is not None:
-        if engine.shared.has_to_make_good():
+        if engine.shared.pending:
             return f"the server of {engine.shared.redis.alias!r} does not answer"
         return ""
     if engine.channel is None:

@@ -116,3 +116,9 @@ def test_open_it_costs_far_less_than_a_tenth_of_a_millisecond() -> None:
         with pytest.raises(SharedAway), breaker.guarding():
             pass
     assert time.perf_counter() - began < 0.1
+
+
+def test_a_process_that_has_all_its_connections_has_no_failing_server() -> None:
+    breaker = Breaker("name", 1)
+    fail(breaker, redis.exceptions.MaxConnectionsError("Too many connections"))
+    assert (breaker.is_open, breaker.failed) == (False, 0)

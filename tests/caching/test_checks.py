@@ -105,26 +105,6 @@ def test_tiers_that_work_badly_are_warnings(
     assert hint in str(message.hint)
 
 
-def test_redis_without_a_timeout_is_a_warning(new_caches: NewCaches) -> None:
-    new_caches(REDIS_TIER, shared=redis_alias(SOCKET_TIMEOUT=None))
-    assert ids() == ["W004"]
-    new_caches(
-        REDIS_TIER, shared={"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
-    )
-    assert ids() == ["W004"]
-
-
-def test_two_timeouts_for_one_pool_are_a_warning_where_a_tier_is_concerned(new_caches: NewCaches) -> None:
-    new_caches(REDIS_TIER, shared=redis_alias(), sessions=redis_alias(SOCKET_TIMEOUT=9))
-    assert ids() == ["W005"]
-    new_caches(
-        REDIS_TIER, shared=redis_alias(), sessions=redis_alias("redis://127.0.0.1:1/2", SOCKET_TIMEOUT=9)
-    )
-    assert ids() == []
-    new_caches(a=redis_alias(), b=redis_alias(SOCKET_TIMEOUT=9))  # none of our business
-    assert ids() == []
-
-
 def test_settings_of_invalidation_are_checked(settings: Any) -> None:
     settings.PERFSUITE = {
         "CACHING": {

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from perfsuite.caching.breaker import is_failure_of_server, said
+from perfsuite.caching.breaker import is_failure_of_server, is_own_limit, said
 
 if TYPE_CHECKING:
     from perfsuite.caching.tiers.shared import SharedTier
@@ -69,14 +69,14 @@ class StreamReader:
                     self._catch_up()
                     tier.make_good()
                 self._read()
-                if tier.has_to_make_good():
+                if tier.pending:
                     tier.make_good()
                 failed = 0
             except Exception as exc:  # noqa: BLE001 - whatever it is, the thread must come back to it
                 failed += 1
                 if failed == 1:
                     logger.info("The stream of the cache %r is cut off: %s", tier.engine.name, said(exc))
-                if failed >= tier.breaker.failures and is_failure_of_server(exc):
+                if failed >= tier.breaker.failures and is_failure_of_server(exc) and not is_own_limit(exc):
                     tier.breaker.open(exc)
                 tier.redis.let_go()
                 time.sleep(tier.options.retry_after)

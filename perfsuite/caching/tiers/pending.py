@@ -6,11 +6,12 @@ A value that was set is only dropped there: of several processes that set it mea
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 MAX_KEYS = 10_000
 MAX_TAGS = 10_000
+AT_ONCE = 500
 
 
 class Written(NamedTuple):
@@ -81,3 +82,9 @@ class Pending:
                     del self.tags[tag]
             self.everything = self.everything and not written.everything
             self._too_much = self._too_much and not written.too_much
+
+
+def slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return the names in parts that a server does at once."""
+    for at in range(0, len(names), AT_ONCE):
+        yield names[at : at + AT_ONCE]

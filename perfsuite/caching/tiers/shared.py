@@ -8,14 +8,14 @@ have been about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
 from perfsuite.caching.breaker import Breaker, SharedAway
 from perfsuite.caching.coherence.stream import StreamReader
 from perfsuite.caching.entry import BadEnvelope, Entry, Tags, decode, encode, packed, packed_end
-from perfsuite.caching.tiers.pending import Pending, Written
+from perfsuite.caching.tiers.pending import Pending, Written, slices
 from perfsuite.caching.tiers.redis import Redis, milliseconds
 from perfsuite.caching.tiers.turns import Turn
 from perfsuite.optional import require
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from perfsuite.caching.engine import Engine
     from perfsuite.caching.options import CacheOptions
 
-__all__ = ["SharedAway", "SharedTier"]
-
 ADD_TRIES = 5
 REPLACE_TRIES = 1_000
-AT_ONCE = 500
 OUT_OF_STEP_S = 2.0
 
 
@@ -41,7 +38,6 @@ class SharedTier:
             raise ValueError("These options have no shared tier.")
         require("django_redis", extra="redis")
         self.engine = engine
-        engine.trusted_until = 0.0  # until the reader is in step
         engine.tags.begin_at(0)
         self.options = options
         self.name = tier.name
@@ -52,6 +48,9 @@ class SharedTier:
         self._begin()
 
     def _begin(self) -> None:
+        """Nobody reads the stream here until the tier is used; what memory has would go on to be served unchanged."""
+        self.engine.forget()
+        self.engine.trusted_until = 0.0
         self.breaker = Breaker(self.engine.name, self.options.failures)
         self.reader = StreamReader(self)
         self.pending = Pending()
@@ -86,11 +85,12 @@ class SharedTier:
 
     def fetch_many(self, fulls: Sequence[str], now: float) -> dict[str, Entry]:
         """Return the fresh entries of several keys."""
-        asked = [full for full in fulls if full not in self.pending.keys]
-        if not asked or self.pending.everything:
-            return {}
+        pending = self.pending
+        asked = [full for full in fulls if full not in pending.keys] if pending.keys else fulls
         try:
             self.reader.ensure()
+            if not asked or pending.everything or self.breaker.is_open:
+                return {}
             with self.breaker.guarding():
                 mark = self.engine.applied
                 opened = [self._opened(data, now) for data in self.redis.get_many(asked)]
@@ -326,14 +326,17 @@ class SharedTier:
         try:
             self.reader.ensure()
             with self.breaker.guarding():
-                made = self.redis.invalidate(tags, remove, engine.tags.seq)
+                self._invalidate(tags, remove)
         except SharedAway:
             self.pending.note_tags(tags, remove)
             with engine.lock:
                 for tag in tags:
                     engine.tags.invalidate(tag, remove)
             self.pending.made_up = True
-            return
+
+    def _invalidate(self, tags: Sequence[str], remove: bool) -> None:
+        engine = self.engine
+        made = self.redis.invalidate(tags, remove, engine.tags.seq)
         with engine.lock:
             for tag, token in zip(tags, made, strict=True):
                 engine.tags.learn(tag, token)
@@ -363,10 +366,6 @@ class SharedTier:
 
     # What could not be done
 
-    def has_to_make_good(self) -> bool:
-        """Tell whether something is written down."""
-        return bool(self.pending)
-
     def make_good(self) -> None:
         """Do there what could not be done, forget what memory made of it, and let calls through again. Raises if it fails."""
         pending, engine = self.pending, self.engine
@@ -388,13 +387,8 @@ class SharedTier:
             self.redis.begin_anew(self.redis.position(b"")[0], self.engine.tags.seq)
         if written.everything:
             self.redis.clear()
-        for keys in _slices(written.keys):
+        for keys in slices(written.keys):
             self.redis.forget_many(keys)
         for remove in (False, True):
-            for tags in _slices([tag for tag, removes in written.tags.items() if removes is remove]):
-                self.redis.invalidate(tags, remove, self.engine.tags.seq)
-
-
-def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(names), AT_ONCE):
-        yield names[at : at + AT_ONCE]
+            for tags in slices([tag for tag, removes in written.tags.items() if removes is remove]):
+                self._invalidate(tags, remove)

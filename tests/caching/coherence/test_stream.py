@@ -56,6 +56,7 @@ class Link:
         self._open.clear()
 
     def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)  # else the thread that waits for the next connection gets it
         self._server.close()
         self.cut()
 

@@ -13,14 +13,12 @@ from tests.valkey import Valkey
 Pair = tuple[TieredCache, TieredCache]
 
 
-def alias(server: Valkey, **options: Any) -> dict[str, Any]:
-    """Return the entry of ``CACHES`` through which tiers reach the server."""
-    timeouts: dict[str, Any] = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
-    # The reader of each cache that a test has made holds one until the run ends.
-    timeouts["CONNECTION_POOL_KWARGS"] = {"max_connections": 1_000}
+def alias(server: Valkey | str, **options: Any) -> dict[str, Any]:
+    """Return the entry of ``CACHES`` through which tiers reach a server, or a location."""
+    timeouts = {"SOCKET_TIMEOUT": 0.5, "SOCKET_CONNECT_TIMEOUT": 0.5}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": server.url,
+        "LOCATION": server if isinstance(server, str) else server.url,
         "OPTIONS": {**timeouts, **options},
     }
 

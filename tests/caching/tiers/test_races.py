@@ -181,7 +181,7 @@ def test_a_set_that_came_through_is_not_undone_by_one_that_did_not(pair: Pair) -
     here.engine.shared.pending.note_keys([here.make_key("k")])  # as by a set that timed out
     here.set("k", "value")
     here.engine.shared.pending.note_keys([here.make_key("other")])
-    wait_until(lambda: not here.engine.shared.has_to_make_good(), "the reader to make it good")
+    wait_until(lambda: not here.engine.shared.pending, "the reader to make it good")
     assert there.get("k") == "value"
 
 
