@@ -32,7 +32,9 @@ HAS_ASYNC = hasattr(BaseCache, "aget")
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
-BACKENDS = ["locmem", "file", "database", "django_redis"] + (["redis"] if django.VERSION >= (4, 0) else [])
+# Django's database cache speaks SQL that djongo cannot read.
+DATABASE = pytest.param("database", marks=pytest.mark.relational)
+BACKENDS = ["locmem", "file", DATABASE, "django_redis"] + (["redis"] if django.VERSION >= (4, 0) else [])
 
 
 @pytest.fixture(params=BACKENDS)
