@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.caching import engine
 from perfsuite.metrics import guard, leader, query
 from perfsuite.metrics.flusher import flusher
 from perfsuite.metrics.recorder import recorder
@@ -30,6 +31,8 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(guard, "_guards", list(guard._guards))
     # What other apps have to say with each flush, such as how this run's own pools are. A test may undo all that is patched.
     sources, recorder._sources = recorder._sources, []
+    # Changed settings have the caches recorded again; those that other tests have used are of no interest here.
+    monkeypatch.setattr(engine, "_engines", {})
     _reset()
     yield
     _reset()
