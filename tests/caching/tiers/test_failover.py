@@ -73,8 +73,9 @@ def test_the_tier_follows_to_the_replica_that_takes_over(settings: Any, guarded:
     here.set("other", "kept")
     assert there.get("k") == "old"
     replica = redis.Redis(port=guarded.replica.port)
-    written = here.engine.shared.redis._tag("pages")
-    wait_until(lambda: replica.get(written), "the replica to have it")
+    with redis.Redis(port=guarded.server.port, single_connection_client=True) as writer:
+        writer.set("the last write", 1)
+        assert writer.wait(1, 30_000) == 1, "The replica lacks what was written."
     guarded.server.stop(9)
     wait_until(
         lambda: here.get("missing") is None and here.engine.shared.breaker.is_open, "the breaker to open"
