@@ -84,6 +84,7 @@ LANES = {
         without=("browser", "relational", "hypothesis", "once", "alike", "long_history"),
         paths=ON_MONGODB,
         from_wheel=True,
+        measured=False,
     ),
     "django52": Lane("Django 5.2, SQLite", DJANGO_52, extras="test,browser", without=()),
     "mongodb": Lane(
@@ -106,6 +107,7 @@ LANES = {
             "alike",
             "sample",
         ),  # the sample project chooses its database itself
+        measured=False,
     ),
     "django61": Lane(
         "Django 6.1, SQLite",
