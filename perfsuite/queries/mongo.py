@@ -23,7 +23,7 @@ from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
 from perfsuite.queries.statements import Command, Entry, note
-from perfsuite.queries.translation import READS, Translated, statement_of
+from perfsuite.queries.translation import READS, Translated, statement_of, translating
 
 # The alias of commands to a database that is none of DATABASES: those of a client of the host's own.
 BARE = "mongodb"
@@ -53,18 +53,22 @@ class CommandTimes(monitoring.CommandListener):
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Remember a command that a request sends."""
         tally = current.get()
-        if tally is None or tally.closed or not _guard.on or event.command_name in HOUSEKEEPING:
+        if tally is None or tally.closed or not _guard.on:
             return
         try:
             name, database, command = event.command_name, event.database_name, event.command
+            if name in HOUSEKEEPING:
+                return
             alias = _aliases.get(database) or _alias_of(database)
             if name == "getMore":
                 running = self._more(tally, event, alias)
             else:
                 what = shape(database, name, command)
-                entry = statement_of(tally, name, command.get(name))
-                if entry is not None:
-                    entry[0].became(what)
+                entry = None
+                if translating.on:
+                    entry = statement_of(tally, name, command.get(name))
+                    if entry is not None:
+                        entry[0].became(what)
                 running = (tally, what, alias, entry, None)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()
@@ -76,35 +80,47 @@ class CommandTimes(monitoring.CommandListener):
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Note a command, and how many documents came."""
         running = self._running.pop(event.request_id, None)
-        if running is not None:
-            self._ended(event, running, False)
+        if running is None:
+            return
+        tally, what, alias, entry, more_of = running
+        if tally.closed:
+            return
+        try:
+            cursor = event.reply.get("cursor")
+            if entry is not None or more_of is not None or (cursor is not None and cursor.get("id")):
+                self._ended(event, running, False, cursor)
+                return
+            # Nothing will be added to it.
+            documents = None
+            if cursor is not None and what.operation in READS:
+                documents = _documents(cursor.get("firstBatch") or ())
+            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False))
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            _guard.failed(exc)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
         """Note a command that failed."""
         running = self._running.pop(event.request_id, None)
-        if running is not None:
-            self._ended(event, running, True)
-
-    def _ended(self, event: Any, running: Running, failed: bool) -> None:
-        tally, what, alias, entry, _ = running
-        if tally.closed:
+        if running is None or running[0].closed:
             return
         try:
-            seconds = event.duration_micros / 1e6
-            is_new = entry is None or entry[0].folded
-            if entry is None or is_new:
-                entry = [Command(what), alias, seconds, failed]
-            elif not _is_executing(
-                entry
-            ):  # there, the wrapper takes the time, and djongo says whether it failed
-                entry[2] += seconds
-                entry[3] |= failed
-            if not failed and (cursor := event.reply.get("cursor")) is not None:
-                self._read(event, cursor, running, entry)
-            if is_new:
-                note(tally, entry)
+            self._ended(event, running, True, None)
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
+
+    def _ended(self, event: Any, running: Running, failed: bool, cursor: Any) -> None:
+        tally, what, alias, entry, _ = running
+        seconds = event.duration_micros / 1e6
+        is_new = entry is None or entry[0].folded
+        if entry is None or is_new:
+            entry = [Command(what), alias, seconds, failed]
+        elif not _is_executing(entry):  # there, the wrapper takes the time, and djongo says whether it failed
+            entry[2] += seconds
+            entry[3] |= failed
+        if cursor is not None:
+            self._read(event, cursor, running, entry)
+        if is_new:
+            note(tally, entry)
 
     def _more(self, tally: Tally, event: Any, alias: str) -> Running:
         """Return what a ``getMore`` adds to: the entry of its find, if that is of the same request."""
@@ -123,10 +139,8 @@ class CommandTimes(monitoring.CommandListener):
         is_first = batch is not None
         if not is_first:
             batch = reply.get("nextBatch") or ()
-        if running[1].operation in READS and (
-            not batch or isinstance(batch[0], dict)
-        ):  # raw batches are bytes in one piece
-            entry[0].returned(len(batch))
+        if running[1].operation in READS and (documents := _documents(batch)) is not None:
+            entry[0].returned(documents)
         if not reply.get("id"):
             if not is_first:
                 self._cursors.pop(running[4], None)
@@ -134,6 +148,11 @@ class CommandTimes(monitoring.CommandListener):
             while len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(next(iter(self._cursors)), None)
             self._cursors[event.connection_id, reply["id"]] = running[0], entry, running[1]
+
+
+def _documents(batch: Any) -> int | None:
+    """Return how many documents a batch has; a raw one is bytes in one piece, and not known."""
+    return len(batch) if not batch or isinstance(batch[0], dict) else None
 
 
 def _is_executing(entry: Entry) -> bool:

@@ -21,6 +21,9 @@ from perfsuite.queries.pools import MAX_WAITS, Pool
 DEFAULT_LIMIT = 100  # pymongo tells only what differs from its defaults
 # Before 4, a client that is closed says that its pool was cleared; the limit is then taken to be that of one pool.
 TELLS_CLOSING = int(pymongo.version_tuple[0]) >= 4
+# Before 3.12, a check-out that fails is told as one that starts.
+FAILS_AS_STARTED = pymongo.version_tuple[:2] < (3, 12)
+TELLS_WAITS = hasattr(monitoring.ConnectionCheckedOutEvent, "duration")
 
 _guard = Guard("queries.mongo_pools")
 
@@ -67,41 +70,65 @@ class PoolTimes(monitoring.ConnectionPoolListener):
         """Count it no more."""
         pool.open = max(0, pool.open - 1)
 
+    # The three hot ones are written out: what _guarded does costs as much as they do.
     # Hot path: benchmarks/mongodb.py
-    @_guarded
-    def connection_check_out_started(
-        self, pool: Pool, event: monitoring.ConnectionCheckOutStartedEvent
-    ) -> None:
+    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
         """Count one who wants a connection, and as waiting if all are in use."""
-        if hasattr(event, "reason"):  # pymongo 3.11 tells of a failure here
-            self._failed(pool, event)
+        if not _guard.on:
             return
-        self._here.began = perf_counter()
-        pool.asking += 1
-        if pool.in_use >= pool.limit > 0:
-            pool.most_waiting = max(pool.most_waiting, pool.asking)
+        try:
+            if FAILS_AS_STARTED and hasattr(event, "reason"):
+                self.connection_check_out_failed(event)
+                return
+            if not TELLS_WAITS:
+                self._here.began = perf_counter()
+            with pools.lock:
+                pool = pools.pool_at(event.address)
+                pool.asking += 1
+                if pool.in_use >= pool.limit > 0:
+                    pool.most_waiting = max(pool.most_waiting, pool.asking)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            _guard.failed(exc)
 
-    @_guarded
-    def connection_checked_out(self, pool: Pool, event: monitoring.ConnectionCheckedOutEvent) -> None:
+    # Hot path: benchmarks/mongodb.py
+    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
         """Count a connection in use, and how long it took to get it."""
-        pool.asking = max(0, pool.asking - 1)
-        pool.in_use += 1
-        if pool.in_use > pool.most_in_use:
-            pool.most_in_use = pool.in_use
-        if len(pool.waits_us) < MAX_WAITS:
-            pool.waits_us.append(self._waited_s(event) * 1e6)
+        if not _guard.on:
+            return
+        try:
+            waited_s: Any = event.duration if TELLS_WAITS else self._waited_s()
+            with pools.lock:
+                pool = pools.pool_at(event.address)
+                if pool.asking:
+                    pool.asking -= 1
+                pool.in_use += 1
+                if pool.in_use > pool.most_in_use:
+                    pool.most_in_use = pool.in_use
+                if len(pool.waits_us) < MAX_WAITS:
+                    pool.waits_us.append(waited_s * 1e6)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            _guard.failed(exc)
+
+    # Hot path: benchmarks/mongodb.py
+    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
+        """Count a connection in use no more."""
+        if not _guard.on:
+            return
+        try:
+            with pools.lock:
+                pool = pools.pool_at(event.address)
+                if pool.in_use:
+                    pool.in_use -= 1
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            _guard.failed(exc)
 
     @_guarded
     def connection_check_out_failed(
         self, pool: Pool, event: monitoring.ConnectionCheckOutFailedEvent
     ) -> None:
         """Count a connection that could not be had, by pymongo's reason."""
-        self._failed(pool, event)
-
-    @_guarded
-    def connection_checked_in(self, pool: Pool, event: monitoring.ConnectionCheckedInEvent) -> None:
-        """Count a connection in use no more."""
-        pool.in_use = max(0, pool.in_use - 1)
+        pool.asking = max(0, pool.asking - 1)
+        pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
 
     def pool_ready(self, event: monitoring.PoolReadyEvent) -> None:
         """Be of no account."""
@@ -112,14 +139,6 @@ class PoolTimes(monitoring.ConnectionPoolListener):
     def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None:
         """Be of no account."""
 
-    @staticmethod
-    def _failed(pool: Pool, event: Any) -> None:
-        pool.asking = max(0, pool.asking - 1)
-        pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
-
-    def _waited_s(self, event: Any) -> float:
-        """Return what pymongo says from 4.7 on; before, its clients work in one thread from asking to having."""
-        said = getattr(event, "duration", None)
-        if said is not None:
-            return float(said)
+    def _waited_s(self) -> float:
+        """Return the time since this thread asked; pymongo's clients before 4.7 work in one from asking to having."""
         return perf_counter() - getattr(self._here, "began", perf_counter())

@@ -57,11 +57,13 @@ class Command:
 # What a statement is counted under until its shape is asked for: SQL by its text, a command by the shape that it has.
 Text = str | Shape
 
-# A command in a tally: the command, the alias, the seconds it took, and whether it failed.
+# A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
+# a tuple, with its shape and its documents in place of the command.
 Entry = list[Any]
+Ended = tuple[tuple[Shape, "int | None"], str, float, bool]
 
 
-def note(tally: Tally, entry: Entry) -> None:
+def note(tally: Tally, entry: Entry | Ended) -> None:
     """Put a command into the tally of its request, and have the tally folded when it grows large."""
     tally.held.append(entry)
     if len(tally.held) >= MAX_HELD:
@@ -78,12 +80,14 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         # A text that comes again, as in N+1 queries, is looked at once.
         us_by_text: dict[tuple[Text, str], list[float]] = {}
+        documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
         for what, alias, seconds, failed in statements:
             text: Text = what
             if type(what) is not str:
-                text, returned = _settled(what, alias, route)
-                observations += returned
+                text, documents = what if type(what) is tuple else _settled(what, alias)
+                if documents is not None:
+                    documents_by_text.setdefault((text, alias), []).append(documents)
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []
@@ -95,6 +99,10 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             fingerprint, operation = shape_of(text, alias)
             observations.append((kinds.ALL, (alias, operation), values))
             observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+        for (text, alias), documents in documents_by_text.items():
+            observations.append(
+                (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
+            )
         recorder.observe_many(tuple(observations))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
@@ -109,13 +117,10 @@ def shape_of(text: Text, alias: str) -> Shape:
     return sql_shape(text, _is_mysql[alias])
 
 
-def _settled(command: Any, alias: str, route: str) -> tuple[Shape, list[Observation]]:
-    """Return the shape of a command that is counted now, and what is recorded of the documents it returned."""
+def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:
+    """Return the shape of a command that is counted now, and the documents it returned."""
     command.folded = True
-    shape = command.shape(alias)
-    if command.documents is None:
-        return shape, []
-    return shape, [(kinds.DOCUMENTS, (shape.fingerprint, alias, route), command.documents)]
+    return command.shape(alias), command.documents
 
 
 def _remarkable(
