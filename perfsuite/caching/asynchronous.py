@@ -13,6 +13,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from perfsuite.caching import compute
+from perfsuite.caching.collected import note
 from perfsuite.caching.conf import CachingSettings
 from perfsuite.caching.entry import Entry
 from perfsuite.caching.flight import in_thread
@@ -124,7 +125,8 @@ class AsyncMethods(Storing):
 
         if not CachingSettings.get().enabled:
             return await compute.awaited(factory())
-        wanted = compute.Wanted(
-            full, timeout, checked_tags(tags) if tags else (), self._place(tier), stale_for
-        )
+        names = checked_tags(tags) if tags else ()
+        if names:
+            note(names)
+        wanted = compute.Wanted(full, timeout, names, self._place(tier), stale_for)
         return await compute.aget_or_compute(self, wanted, factory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,10 +11,17 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from perfsuite.caching.tags import checked_tags
 from perfsuite.caching.tiered import TieredCache
+
+logger = logging.getLogger("perfsuite.caching")
+
+# Sent after ``invalidate_tags`` in the process that called it, once the caches know: for what else depends on tags, such as a CDN.
+# With ``tags`` (a tuple), ``mode`` and ``cache`` (None: all). A receiver that raises is logged and hurts nobody.
+tags_invalidated = Signal()
 
 
 def tiered_aliases() -> list[str]:
@@ -48,6 +56,9 @@ def invalidate_tags(*tags: str, mode: str = "expire", cache: str | None = None) 
     """
     for alias in tiered_aliases() if cache is None else [cache]:
         tiered(alias, "tags").invalidate_tags(*tags, mode=mode)
+    for receiver, failure in tags_invalidated.send_robust(sender=None, tags=checked_tags(tags), mode=mode, cache=cache):
+        if isinstance(failure, Exception):
+            logger.error("%r failed when it was told of invalidated tags.", receiver, exc_info=failure)
 
 
 def invalidate_on_commit(

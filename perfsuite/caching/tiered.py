@@ -18,6 +18,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from perfsuite.caching import compute
 from perfsuite.caching.asynchronous import AsyncMethods
 from perfsuite.caching.breaker import SharedAway
+from perfsuite.caching.collected import note
 from perfsuite.caching.conf import CachingSettings
 from perfsuite.caching.entry import IMMUTABLE, PICKLED, PROTOCOL, RAW, Entry, packed
 from perfsuite.caching.stats import statistics
@@ -299,9 +300,10 @@ class TieredCache(AsyncMethods):
         full = self._full(key, version)
         if not CachingSettings.get().enabled:
             return default() if callable(default) else default
-        wanted = compute.Wanted(
-            full, timeout, checked_tags(tags) if tags else (), self._place(tier), stale_for
-        )
+        names = checked_tags(tags) if tags else ()
+        if names:
+            note(names)
+        wanted = compute.Wanted(full, timeout, names, self._place(tier), stale_for)
         return compute.get_or_compute(self, wanted, default if callable(default) else lambda: default)
 
     def invalidate_tags(self, *tags: str, mode: str = "expire") -> None:

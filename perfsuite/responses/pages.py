@@ -1,0 +1,198 @@
+"""A page as it is stored, a plain tuple of plain values, and the responses that are made of it.
+
+Nothing of Django is in it, so that no upgrade makes it unreadable, and what is no page of this version is a miss. A large body
+is stored beside its page, under a key with the page's own ``nonce``, so that what needs no body does not read it and two
+versions are never mixed; so are the compressed forms of a body.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from perfsuite.responses.policy import Response, Stored, Terms
+
+Page = tuple[Any, ...]
+Fields = dict[str, tuple[str, str]]  # by the name in lower case: the name as it was written, and the value
+
+VERSION: Final = "page.1"
+INDEX: Final = "index.1"
+# The places in the tuple.
+STATUS, REASON, FIELDS, BODY, LENGTH = 1, 2, 3, 4, 5
+BORN_AT, FRESH_UNTIL, KEEP_UNTIL = 6, 7, 8
+TERMS, ASKED_AT, ANSWERED_AT, VARYING, DIRECTIVE, TAGS, NONCE, OPEN, HAS_STATUS = range(9, 18)
+SIZE: Final = 18
+# A larger body is stored beside its page.
+INLINE_BYTES: Final = 32_768
+# How a directive of our own decorator is told to the policy, as a field of RFC 9213 that never leaves the process.
+DIRECTIVE_FIELD: Final = "perfsuite-cache-control"
+# Of one answer, or added anew to each.
+NOT_STORED: Final = frozenset({"age", "server-timing", "x-perfsuite-invalidate", "set-cookie", DIRECTIVE_FIELD})
+
+
+def is_page(value: Any) -> bool:
+    """Tell whether a value from a cache is a page of this version."""
+    return type(value) is tuple and len(value) == SIZE and value[0] == VERSION
+
+
+def fields_of(response: HttpResponseBase) -> Fields:
+    """Return the header fields of a response, without its cookies."""
+    return {name.lower(): (name, value) for name, value in response.items()}
+
+
+def lower(fields: Fields) -> dict[str, str]:
+    """Return the fields as the policy wants them."""
+    return {name: value for name, (_, value) in fields.items()}
+
+
+def entity_tag(body: bytes) -> str:
+    """Return a strong ETag of a body."""
+    return f'"{sha256(body).hexdigest()[:32]}"'
+
+
+def made(  # noqa: PLR0913 - all that a page is
+    stored: Stored,
+    fields: Fields,
+    body: bytes,
+    *,
+    reason: str,
+    directive: str,
+    tags: Iterable[str],
+    is_open: bool,
+    keep_s: float,
+) -> Page:
+    """Make a page of what the policy keeps of a response; ``keep_s`` is how long one that can be validated stays when stale."""
+    terms = stored.terms
+    assert terms is not None  # noqa: S101 - what `keep` returns has them
+    kept: Fields = {}
+    for name, value in stored.response.headers.items():
+        if name not in NOT_STORED:
+            kept[name] = (fields[name][0] if name in fields else name.title(), value)
+    if "date" not in fields:
+        kept.pop("date", None)  # the server writes the one of the answer; the age is said by Age
+    kept["content-length"] = ("Content-Length", str(len(body)))
+    fresh_until = terms.born_at + terms.lifetime
+    extra = 0.0 if terms.never_stale else max(terms.stale_while_revalidate, terms.stale_if_error)
+    if "etag" in kept or "last-modified" in kept:
+        extra = max(extra, keep_s)
+    return (
+        VERSION,
+        stored.response.status,
+        reason,
+        kept,
+        body,
+        len(body),
+        terms.born_at,
+        0.0 if terms.always_validate else fresh_until,
+        fresh_until + extra,
+        tuple(terms),
+        stored.asked_at,
+        stored.answered_at,
+        stored.varying,
+        directive,
+        tuple(tags),
+        secrets.token_hex(8),
+        is_open,
+        "cache-status" in kept,
+    )
+
+
+def without_body(page: Page) -> Page:
+    """Return a page whose body is stored beside it."""
+    return (*page[:BODY], None, *page[LENGTH:])
+
+
+def with_body(page: Page, body: bytes) -> Page:
+    """Return a page with its body."""
+    return (*page[:BODY], body, *page[LENGTH:])
+
+
+def body_key(page: Page, key: str, form: str = "body") -> str:
+    """Return where a body, or a compressed form of it, is stored beside its page."""
+    return f"{key}:{page[NONCE]}:{form}"
+
+
+def headers_of(page: Page) -> dict[str, str]:
+    """Return a page's fields as the policy wants them, our own directive among them."""
+    headers = lower(page[FIELDS])
+    if page[DIRECTIVE]:
+        headers[DIRECTIVE_FIELD] = page[DIRECTIVE]
+    return headers
+
+
+def stored_of(page: Page) -> Stored:
+    """Return what the policy sees of a page."""
+    return Stored(
+        Response(page[STATUS], headers_of(page)),
+        page[ASKED_AT],
+        page[ANSWERED_AT],
+        page[VARYING],
+        Terms(*page[TERMS]),
+    )
+
+
+# Hot path: benchmarks/responses.py
+def response_of(page: Page, body: bytes) -> HttpResponse:
+    """Return a new response with a page's status and fields, and ``body``."""
+    response = HttpResponse(body, status=page[STATUS])
+    if page[REASON]:
+        response.reason_phrase = page[REASON]
+    put_fields(response, page[FIELDS])
+    return response
+
+
+def _put_publicly(response: HttpResponseBase, fields: Fields) -> None:
+    for name in [name for name, _ in response.items()]:
+        del response[name]
+    for name, value in fields.values():
+        response[name] = value
+
+
+def _put_directly(response: HttpResponseBase, fields: Fields) -> None:
+    # They were checked when the view set them; checking each again costs as much as all the rest of a hit.
+    response.headers._store = dict(fields)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _choose() -> Any:
+    """Return the quick way where Django's object is as it is in all releases since 3.2."""
+    try:
+        probe = HttpResponse()
+        _put_directly(probe, {"a-b": ("A-B", "1")})
+        if probe["a-B"] == "1" and list(probe.items()) == [("A-B", "1")] and not probe.has_header("Content-Type"):
+            return _put_directly
+    except Exception:  # noqa: BLE001, S110 - then by what is documented
+        pass
+    return _put_publicly
+
+
+put_fields = _put_publicly
+
+
+def prepare() -> None:
+    """Choose how fields are put into a response; needs settings, so the middleware calls it when it is made."""
+    global put_fields
+    put_fields = _choose()
+
+
+def index_of(sets: Iterable[tuple[str, ...]], keys: Iterable[str], until: float) -> Page:
+    """Return what stands under the key of a page that has variants: the fields they depend on, and the variants' keys."""
+    return (INDEX, tuple(sets), tuple(keys), until)
+
+
+def is_index(value: Any) -> bool:
+    """Tell whether a value from a cache says which variants there are."""
+    return type(value) is tuple and len(value) == 4 and value[0] == INDEX
+
+
+def mapping_of(fields: Mapping[str, str]) -> Fields:
+    """Return fields of the policy's as a response takes them."""
+    return {name: (_written(name), value) for name, value in fields.items()}
+
+
+def _written(name: str) -> str:
+    return {"etag": "ETag", "www-authenticate": "WWW-Authenticate"}.get(name, name.title())
