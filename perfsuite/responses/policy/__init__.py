@@ -31,13 +31,20 @@ from perfsuite.responses.policy.model import (
     Verdict,
 )
 from perfsuite.responses.policy.ranges import byte_range, partial_headers, unsatisfiable_headers
-from perfsuite.responses.policy.storing import keep, may_store, stored_headers
-from perfsuite.responses.policy.validation import freshen, freshen_by_head, validation_request, validators
+from perfsuite.responses.policy.storing import REASONS, keep, may_store, stored_headers
+from perfsuite.responses.policy.validation import (
+    freshen,
+    freshen_by_head,
+    validation_request,
+    validators,
+    whole_request,
+)
 from perfsuite.responses.policy.varying import matches, select, vary_names, varying, varying_by
 
 __all__ = [
     "DEFAULT",
     "HEURISTICALLY_CACHEABLE",
+    "REASONS",
     "UNDERSTOOD_STATUSES",
     "UNSATISFIABLE",
     "Action",
@@ -75,4 +82,5 @@ __all__ = [
     "vary_names",
     "varying",
     "varying_by",
+    "whole_request",
 ]

@@ -102,7 +102,8 @@ class Policy:
     the fields of RFC 9213 that speak to this cache, the most specific first. ``obey_requests`` False ignores what a
     request asks for with no-cache, max-age, min-fresh and Pragma, which makes the cache no lever for those who want to
     burden the site; ``accept_stale`` False ignores its max-stale. ``stale_while_revalidate_s`` and
-    ``stale_if_error_s`` stand in where a response names none, and never override what forbids stale responses.
+    ``stale_if_error_s`` stand in where a response names none, and never override what forbids stale responses;
+    s-maxage does too (RFC 9111 5.2.2.10), unless ``s_maxage_forbids_stale`` is False, as many CDNs have it.
     ``store_cookies`` lets a response with Set-Cookie be stored. ``field_names`` False takes ``private="a"`` and
     ``no-cache="a"`` as if they named no fields.
     """
@@ -116,6 +117,7 @@ class Policy:
     accept_stale: bool = True
     stale_while_revalidate_s: float = 0.0
     stale_if_error_s: float = 0.0
+    s_maxage_forbids_stale: bool = True
     error_statuses: frozenset[int] = frozenset({500, 502, 503, 504})
     understood_statuses: frozenset[int] = UNDERSTOOD_STATUSES
     store_cookies: bool = False
