@@ -25,8 +25,8 @@ INDEX: Final = "index.1"
 # The places in the tuple.
 STATUS, REASON, FIELDS, BODY, LENGTH = 1, 2, 3, 4, 5
 BORN_AT, FRESH_UNTIL, KEEP_UNTIL = 6, 7, 8
-TERMS, ASKED_AT, ANSWERED_AT, VARYING, DIRECTIVE, TAGS, NONCE, OPEN, HAS_STATUS = range(9, 18)
-SIZE: Final = 18
+TERMS, ASKED_AT, ANSWERED_AT, VARYING, DIRECTIVE, TAGS, NONCE, OPEN, HAS_STATUS, DATE = range(9, 19)
+SIZE: Final = 19
 # A larger body is stored beside its page.
 INLINE_BYTES: Final = 32_768
 # How a directive of our own decorator is told to the policy, as a field of RFC 9213 that never leaves the process.
@@ -73,8 +73,7 @@ def made(  # noqa: PLR0913 - all that a page is
     for name, value in stored.response.headers.items():
         if name not in NOT_STORED:
             kept[name] = (fields[name][0] if name in fields else name.title(), value)
-    if "date" not in fields:
-        kept.pop("date", None)  # the server writes the one of the answer; the age is said by Age
+    date = "" if "date" in fields else kept.pop("date", ("", ""))[1]  # servers write one themselves; Age says the age
     kept["content-length"] = ("Content-Length", str(len(body)))
     fresh_until = terms.born_at + terms.lifetime
     extra = 0.0 if terms.never_stale else max(terms.stale_while_revalidate, terms.stale_if_error)
@@ -99,6 +98,7 @@ def made(  # noqa: PLR0913 - all that a page is
         secrets.token_hex(8),
         is_open,
         "cache-status" in kept,
+        date,
     )
 
 
@@ -122,6 +122,8 @@ def headers_of(page: Page) -> dict[str, str]:
     headers = lower(page[FIELDS])
     if page[DIRECTIVE]:
         headers[DIRECTIVE_FIELD] = page[DIRECTIVE]
+    if page[DATE]:
+        headers["date"] = page[DATE]
     return headers
 
 

@@ -128,7 +128,7 @@ class Store:
     def _write(self, key: str, value: Any, timeout_s: float, tags: tuple[str, ...], mark: Any) -> bool:
         cache = self.cache
         tokens = self._tokens(cache, tags)
-        since = mark - (CLOCKS_APART_S if self.is_shared else 0.0)
+        since = (mark or 0.0) - (CLOCKS_APART_S if self.is_shared else 0.0)
         if any(_made_at(token) > since for _, token in tokens):
             return False
         cache.set(key, (value, tokens), max(1, int(timeout_s)))

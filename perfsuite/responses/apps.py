@@ -1,0 +1,19 @@
+"""The app config of the responses app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ResponsesConfig(AppConfig):
+    """Registers the options."""
+
+    name = "perfsuite.responses"
+    label = "perfsuite_responses"
+    verbose_name = "Responses"
+
+    def ready(self) -> None:
+        from perfsuite import conf
+        from perfsuite.responses.conf import ResponsesSettings
+
+        conf.register(ResponsesSettings)

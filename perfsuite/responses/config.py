@@ -1,0 +1,81 @@
+"""The settings as they are used, worked out once until one of them changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from perfsuite.caching.conf import CachingSettings
+from perfsuite.responses import identity
+from perfsuite.responses.conf import ResponsesSettings
+from perfsuite.responses.pages import DIRECTIVE_FIELD
+from perfsuite.responses.policy import Policy
+
+OURS = "ResponseCacheMiddleware"
+
+
+class Config:
+    """What the options come to, with what the order of MIDDLEWARE says."""
+
+    def __init__(self, options: ResponsesSettings) -> None:
+        self.options = options
+        self.policy = _policy(options, shared=True)
+        self.user_policy = _policy(options, shared=False)
+        self.has_language = bool(settings.USE_I18N) and _position("LocaleMiddleware") is not None
+        ours, tenants = _position(OURS), _position("TenantMiddleware")
+        # A tenant that is known only inside cannot be in the key.
+        self.hides_tenant = ours is not None and tenants is not None and tenants > ours
+        self.own_cookies = identity.names_of_djangos_cookies(self.has_language)
+        self.public_cookies = frozenset(options.public_cookies)
+        self.allowed = frozenset(options.query_allowed)
+
+
+def _policy(options: ResponsesSettings, shared: bool) -> Policy:
+    return Policy(
+        shared=shared,
+        heuristic_fraction=options.heuristic_fraction,
+        heuristic_max_s=float(options.heuristic_max_s),
+        targeted=(DIRECTIVE_FIELD, *(name.lower() for name in options.targeted)),
+        obey_requests=options.obey_requests,
+        stale_while_revalidate_s=float(options.stale_while_revalidate_s),
+        stale_if_error_s=float(options.stale_if_error_s),
+    )
+
+
+def _position(name: str) -> int | None:
+    """Return the position in MIDDLEWARE of a middleware of that name, or of one that derives from it."""
+    for place, path in enumerate(settings.MIDDLEWARE or ()):
+        try:
+            found = import_string(path)
+        except ImportError:
+            continue
+        if any(each.__name__ == name for each in getattr(found, "__mro__", ())):
+            return place
+    return None
+
+
+_config: Config | None = None
+
+
+def current_config() -> Config | None:
+    """Return the configuration in force; None while the response cache is off."""
+    options = ResponsesSettings.get()
+    if not options.cache_enabled or not CachingSettings.get().enabled:
+        return None
+    global _config
+    found = _config
+    if found is None or found.options is not options:
+        found = _config = Config(options)
+    return found
+
+
+def _follow_settings(*, setting: str, **kwargs: Any) -> None:
+    global _config
+    if setting in ("MIDDLEWARE", "USE_I18N", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "LANGUAGE_COOKIE_NAME", "PERFSUITE"):
+        _config = None
+
+
+setting_changed.connect(_follow_settings, dispatch_uid="perfsuite.responses.config")

@@ -1,0 +1,92 @@
+"""Tags of responses: dropping pages when tags are invalidated, and telling the client which were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.signals import setting_changed
+
+from perfsuite.caching.functions import tags_invalidated
+from perfsuite.responses import identity, keys, pages, serving
+from perfsuite.responses.config import current_config
+from perfsuite.responses.exchange import Exchange, current
+from perfsuite.responses.policy import Request, Response, invalidated_uris
+from perfsuite.responses.steps import ASK, Steps
+from perfsuite.responses.store import Store, TieredStore, faults, store_of
+
+_UID = "perfsuite.responses"
+MAX_TOLD_CHARS = 1_024
+EVERYTHING = "*"
+HEADER = "X-Perfsuite-Invalidate"
+
+
+def serve_unsafe(exchange: Exchange) -> Steps:
+    """Run the view of a request that may change something, and drop what is outdated by it (RFC 9111 4.4)."""
+    response = yield from serving.view(exchange)
+    tags = _outdated(exchange, response)
+    store: Store = exchange.store
+    if tags:
+        yield ASK, lambda: store.invalidate(tags)
+    _tell(exchange, response)
+    exchange.outcome, exchange.reason = "bypassed", "method"
+    return response
+
+
+def _outdated(exchange: Exchange, response: Any) -> list[str]:
+    try:
+        seen = Response(response.status_code, pages.lower(pages.fields_of(response)))
+        asked = Request(exchange.request.method or "", exchange.uri, {})
+        options, config = exchange.config.options, exchange.config
+        found = [
+            keys.tag_of_uri(uri, options.query, config.allowed) for uri in invalidated_uris(asked, seen)
+        ]
+        return [tag for tag in dict.fromkeys(found) if tag]
+    except Exception as exc:  # noqa: BLE001 - the response is in order
+        faults.add(exc, "Looking for what a request made outdated")
+        return []
+
+
+def _tell(exchange: Exchange, response: Any) -> None:
+    """Name the tags that the request has invalidated, so that the browser's side drops what it keeps; ``*`` for too many."""
+    if not exchange.invalidated or not exchange.config.options.invalidate_header:
+        return
+    told = ",".join(tag for tag in exchange.invalidated if tag.isascii() and tag.isprintable() and "," not in tag)
+    response[HEADER] = told if len(told) <= MAX_TOLD_CHARS else EVERYTHING
+
+
+def _on_invalidated(*, tags: tuple[str, ...], **kwargs: Any) -> None:
+    exchange = current.get()
+    if exchange is not None:
+        exchange.invalidated.update(dict.fromkeys([tag for tag in tags if not tag.startswith(keys.INTERNAL)]))
+    config = current_config()
+    store = None if config is None else store_of(config.options.alias)
+    if store is not None and not isinstance(store, TieredStore):  # those have dropped it already
+        store.invalidate(tags)
+
+
+def drop_user(pk: Any) -> None:
+    """Drop all pages that are kept for a user."""
+    _drop(identity.user_tag(pk))
+
+
+def drop_all_users() -> None:
+    """Drop all pages that are kept for users: what any of them may see has changed."""
+    _drop(identity.ALL_USERS)
+
+
+def _drop(tag: str) -> None:
+    config = current_config()
+    store = None if config is None else store_of(config.options.alias)
+    if store is not None:
+        store.invalidate([tag])
+
+
+def connect() -> None:
+    """Follow invalidated tags and what changes for users. Idempotent."""
+    from perfsuite.responses import users
+
+    tags_invalidated.connect(_on_invalidated, dispatch_uid=_UID)
+    users.connect()
+
+
+__all__ = ["connect", "drop_all_users", "drop_user", "serve_unsafe", "setting_changed"]
