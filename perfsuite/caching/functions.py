@@ -56,7 +56,9 @@ def invalidate_tags(*tags: str, mode: str = "expire", cache: str | None = None) 
     """
     for alias in tiered_aliases() if cache is None else [cache]:
         tiered(alias, "tags").invalidate_tags(*tags, mode=mode)
-    for receiver, failure in tags_invalidated.send_robust(sender=None, tags=checked_tags(tags), mode=mode, cache=cache):
+    for receiver, failure in tags_invalidated.send_robust(
+        sender=None, tags=checked_tags(tags), mode=mode, cache=cache
+    ):
         if isinstance(failure, Exception):
             logger.error("%r failed when it was told of invalidated tags.", receiver, exc_info=failure)
 

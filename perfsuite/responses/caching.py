@@ -22,9 +22,11 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.responses import answering, inner, kinds, pages, serving, tagging, variants
 from perfsuite.responses.config import Config, current_config
-from perfsuite.responses.exchange import Exchange
+from perfsuite.responses.exchange import Exchange, RequestFields
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
-from perfsuite.responses.pages import BODY, BORN_AT, FRESH_UNTIL, SIZE, VERSION, Page
+from perfsuite.responses.looking import NOTHING
+from perfsuite.responses.pages import BODY, FRESH_UNTIL, SIZE, VERSION, Page
+from perfsuite.responses.policy import Request
 from perfsuite.responses.policy.invalidation import SAFE_METHODS
 from perfsuite.responses.refreshing import refresh_later
 from perfsuite.responses.steps import Steps, atake, take
@@ -116,20 +118,23 @@ class ResponseCacheMiddleware:
             and type(held) is tuple
             and len(held) == SIZE
             and held[0] == VERSION
-            and request.method == "GET"
             and answering.is_plain(meta)
         ):
             now = _now()
             if now < held[FRESH_UNTIL]:
-                response = self._hit(request, config, store, key, held, now)
+                is_whole = request.method == "GET" and answering.wants_whole(meta)
+                hit = self._hit if is_whole else self._hit_in_part
+                response = hit(request, config, store, key, held, now)
                 if response is not None:
                     return response
+        if held is None and store.is_local:
+            held = NOTHING
         exchange = Exchange(request, config)
         exchange.place(key, parts, tenant, language)
         exchange.begin(store)
         return exchange, serving.safely(exchange, serving.serve(exchange, self._refresh, held))
 
-    def _hit(  # noqa: PLR0913 - the parts of a hit, which are at hand
+    def _hit(
         self, request: HttpRequest, config: Config, store: Store, key: str, page: Page, now: float
     ) -> HttpResponseBase | None:
         coding = variants.coding_for(request, page)
@@ -151,15 +156,33 @@ class ResponseCacheMiddleware:
             recorder.observe_many(_HIT)
         return response
 
+    def _hit_in_part(
+        self, request: HttpRequest, config: Config, store: Store, key: str, page: Page, now: float
+    ) -> HttpResponseBase | None:
+        """Answer a HEAD, a condition or a range, if the body is not needed or at hand."""
+        method = request.method or ""
+        kind = answering.kind_of(Request(method, "", RequestFields(request.META)), page, now)  # type: ignore[arg-type]
+        if page[BODY] is None and not answering.needs_no_body(kind, method):
+            return None
+        response = answering.answer(page, method, kind)
+        answering.say_hit(response, page, now, config)
+        if MetricsSettings.get().enabled:
+            recorder.observe_many(_HIT)
+        return response
+
     def _refresh(self, exchange: Exchange, key: str, page: Page) -> None:
         refresh_later(exchange, key, page, self.get_response, self.is_async)
 
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
         """Look a user's page up, where the view keeps one for each user."""
         steps = inner.steps_for(request, view, self._refresh)
         return None if steps is None else take(steps, _no_view, request)  # type: ignore[no-any-return]
 
-    async def aprocess_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+    async def aprocess_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
         """Do the same under ASGI."""
         steps = inner.steps_for(request, view, self._refresh)
         if steps is None:
@@ -183,7 +206,9 @@ class ResponseCacheMiddleware:
 
 
 def _other(exchange: Exchange) -> Steps:
-    return serving.view(exchange) if exchange.request.method in SAFE_METHODS else tagging.serve_unsafe(exchange)
+    return (
+        serving.view(exchange) if exchange.request.method in SAFE_METHODS else tagging.serve_unsafe(exchange)
+    )
 
 
 _HIT = ((kinds.CACHE, ("hit", "fresh"), 1),)
@@ -196,7 +221,7 @@ def _no_view(request: Any) -> Any:
 # Hot path: benchmarks/responses.py
 def _placed(request: HttpRequest, config: Config) -> tuple[str, tuple[str, str, str, str], Any, str | None]:
     """Return the key of what is asked for and its parts, the tenant and the language. DisallowedHost for a host that is none."""
-    scheme, host, path = request.scheme or "", request.get_host().lower(), request.path
+    scheme, host, path = request.scheme or "", config.host_of(request), request.path
     query = request.META.get("QUERY_STRING", "")
     options = config.options
     if query and options.query != AS_IS:

@@ -68,12 +68,12 @@ class ResponsesSettings(Section):
         30.0, minimum=1, help="Seconds after which a process that died no longer holds others up."
     )
     hit_for_miss_s: float = option(
-        10.0, minimum=0, help="Seconds that requests do not wait for each other after an answer nobody else could use."
+        10.0,
+        minimum=0,
+        help="Seconds that requests do not wait for each other after an answer nobody else could use.",
     )
     etags: bool = option(True, help="Whether a response that is kept gets an ETag if it has none.")
-    headers: bool = option(
-        True, help="Whether Cache-Status and Server-Timing say how the response was made."
-    )
+    headers: bool = option(True, help="Whether Cache-Status and Server-Timing say how the response was made.")
     name: str = option("perfsuite", help="The name of this cache in Cache-Status.")
     tag_headers: tuple[str, ...] = option(
         (), help="Fields that carry a response's tags to a CDN: 'Surrogate-Key', 'Cache-Tag'."

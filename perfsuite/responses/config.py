@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from perfsuite.caching.conf import CachingSettings
@@ -14,11 +15,24 @@ from perfsuite.responses.conf import ResponsesSettings
 from perfsuite.responses.pages import DIRECTIVE_FIELD
 from perfsuite.responses.policy import Policy
 
+MAX_HOSTS = 1_000
 OURS = "ResponseCacheMiddleware"
 
 
 class Config:
     """What the options come to, with what the order of MIDDLEWARE says."""
+
+    def host_of(self, request: HttpRequest) -> str:
+        """Return the host that a request is for, in lower case. DisallowedHost for one that is none of the site's."""
+        written = request.META.get("HTTP_HOST")
+        if written is None or self.trusts_proxy:
+            return request.get_host().lower()
+        known = self.hosts.get(written)
+        if known is None:
+            known = request.get_host().lower()
+            if len(self.hosts) < MAX_HOSTS:
+                self.hosts[written] = known
+        return known
 
     def __init__(self, options: ResponsesSettings) -> None:
         self.options = options
@@ -30,6 +44,22 @@ class Config:
         self.hides_tenant = ours is not None and tenants is not None and tenants > ours
         self.own_cookies = identity.names_of_djangos_cookies(self.has_language)
         self.public_cookies = frozenset(options.public_cookies)
+        # Without one of these fields a response is not stored, where no setting stands in for them.
+        self.words = frozenset(
+            {
+                "cache-control",
+                "etag",
+                "last-modified",
+                "expires",
+                *(name.lower() for name in options.targeted),
+            }
+        )
+        # Hosts that Django has accepted, as they were written; asking it each time costs as much as the look-up of a page.
+        self.hosts: dict[str, str] = {}
+        self.trusts_proxy = bool(settings.USE_X_FORWARDED_HOST)
+        self.needs_words = not (
+            options.default_timeout_s or options.stale_while_revalidate_s or options.stale_if_error_s
+        )
         self.allowed = frozenset(options.query_allowed)
 
 
@@ -74,7 +104,17 @@ def current_config() -> Config | None:
 
 def _follow_settings(*, setting: str, **kwargs: Any) -> None:
     global _config
-    if setting in ("MIDDLEWARE", "USE_I18N", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "LANGUAGE_COOKIE_NAME", "PERFSUITE"):
+    if setting in (
+        "MIDDLEWARE",
+        "ALLOWED_HOSTS",
+        "DEBUG",
+        "USE_X_FORWARDED_HOST",
+        "USE_I18N",
+        "SESSION_COOKIE_NAME",
+        "CSRF_COOKIE_NAME",
+        "LANGUAGE_COOKIE_NAME",
+        "PERFSUITE",
+    ):
         _config = None
 
 

@@ -21,7 +21,7 @@ from perfsuite.responses.store import faults
 V = TypeVar("V", bound=Callable[..., Any])
 
 
-def cache_response(  # noqa: PLR0913 - each by its name
+def cache_response(
     timeout: float | None = None,
     *,
     tags: Iterable[str] | Callable[..., Iterable[str]] = (),
@@ -41,7 +41,9 @@ def cache_response(  # noqa: PLR0913 - each by its name
     the view. What belongs to somebody is still not stored for everyone.
     """
     if callable(timeout):
-        raise TypeError("@cache_response takes its options in parentheses; write @cache_response() or @cache_response(60).")
+        raise TypeError(
+            "@cache_response takes its options in parentheses; write @cache_response() or @cache_response(60)."
+        )
     if per not in (EVERYONE, TENANT, USER):
         raise ImproperlyConfigured(f'per is {per!r}; write "everyone", "tenant" or "user".')
     if isinstance(vary_on, str):
@@ -60,9 +62,13 @@ def cache_response(  # noqa: PLR0913 - each by its name
         asked: Any = view
         if etag is not None or last_modified is not None:
             if iscoroutinefunction(view) and django.VERSION < (5, 0):
-                raise ImproperlyConfigured("etag and last_modified of an async view need Django 5.0; leave them out.")
+                raise ImproperlyConfigured(
+                    "etag and last_modified of an async view need Django 5.0; leave them out."
+                )
             asked = condition(etag, last_modified)(view)
-        return _wrapped(view, asked, lambda exchange, args, kwargs: _declare(exchange, options, args, kwargs), options)
+        return _wrapped(
+            view, asked, lambda exchange, args, kwargs: _declare(exchange, options, args, kwargs), options
+        )
 
     return decorate
 

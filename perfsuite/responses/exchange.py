@@ -39,7 +39,11 @@ class ViewOptions:
         """Return what the policy is told, as a field of RFC 9213; "" if the response's own fields are to count."""
         if self.timeout is None:
             return ""
-        stale = "" if not self.stale_for else f", stale-while-revalidate={int(self.stale_for)}, stale-if-error={int(self.stale_for)}"
+        stale = (
+            ""
+            if not self.stale_for
+            else f", stale-while-revalidate={int(self.stale_for)}, stale-if-error={int(self.stale_for)}"
+        )
         return f"max-age={int(self.timeout)}{stale}"
 
 
@@ -110,7 +114,14 @@ class Exchange:
     def key_for_user(self) -> str:
         """Return the key of the page for the user who is logged in."""
         pk, backend, password, session = self.user or ("", "", "", "")
-        whose = keys.partition(tenant=self.tenant, language=self.language, user=pk, backend=backend, password=password, session=session)
+        whose = keys.partition(
+            tenant=self.tenant,
+            language=self.language,
+            user=pk,
+            backend=backend,
+            password=password,
+            session=session,
+        )
         return keys.page_key(self.scheme, self.host, self.path, self.query, whose)
 
     @property

@@ -19,7 +19,9 @@ from perfsuite.responses.store import faults
 ATTRIBUTE = "perfsuite_response"
 
 
-def steps_for(request: HttpRequest, view: Any, refresh: Callable[[Exchange, str, Page], None]) -> Steps | None:
+def steps_for(
+    request: HttpRequest, view: Any, refresh: Callable[[Exchange, str, Page], None]
+) -> Steps | None:
     """Return the steps of looking up a user's page, None where the view keeps none."""
     options = getattr(view, ATTRIBUTE, None)
     if options is None or options.per != USER:
@@ -30,7 +32,9 @@ def steps_for(request: HttpRequest, view: Any, refresh: Callable[[Exchange, str,
     return _guarded(exchange, options, refresh)
 
 
-def _guarded(exchange: Exchange, options: ViewOptions, refresh: Callable[[Exchange, str, Page], None]) -> Steps:
+def _guarded(
+    exchange: Exchange, options: ViewOptions, refresh: Callable[[Exchange, str, Page], None]
+) -> Steps:
     try:
         return (yield from _look(exchange, options, refresh))
     except Exception as exc:  # noqa: BLE001 - the view answers
@@ -51,7 +55,9 @@ def _look(exchange: Exchange, options: ViewOptions, refresh: Callable[[Exchange,
     if found is None:
         return None
     key, page = found
-    decision = decide(exchange.as_policy_sees_it(), pages.stored_of(page), time.time(), exchange.config.user_policy)
+    decision = decide(
+        exchange.as_policy_sees_it(), pages.stored_of(page), time.time(), exchange.config.user_policy
+    )
     if decision.action not in (Action.HIT, Action.STALE):
         return None
     outcome = "hit" if decision.action is Action.HIT else "stale"

@@ -21,9 +21,7 @@ INTERNAL = "perfsuite:"
 # Hot path: benchmarks/responses.py
 def page_key(scheme: str, host: str, path: str, query: str, partition: str = "") -> str:
     """Return the key of what is asked for; ``partition`` says for whom, made by ``partition``."""
-    text = (
-        f"{len(scheme)}:{scheme}{len(host)}:{host}{len(path)}:{path}{len(query)}:{query}{len(partition)}:{partition}"
-    )
+    text = f"{len(scheme)}:{scheme}{len(host)}:{host}{len(path)}:{path}{len(query)}:{query}{len(partition)}:{partition}"
     return "response:" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -21,6 +21,7 @@ from perfsuite.responses.steps import ASK, Steps
 # Sets of fields that are tried for one URI.
 MAX_SETS = 4
 Found = tuple[str, Page]
+NOTHING: Any = object()  # what a key holds of which all is known, and that is nothing
 
 
 def read(exchange: Exchange, key: str) -> Steps:

@@ -42,7 +42,11 @@ def dress(exchange: Exchange, response: HttpResponseBase) -> None:
     if fields:
         patch_vary_headers(response, list(fields))  # type: ignore[arg-type]
     headers: Any = response
-    if options.timeout is not None and not response.has_header("Cache-Control") and not response.has_header("Expires"):
+    if (
+        options.timeout is not None
+        and not response.has_header("Cache-Control")
+        and not response.has_header("Expires")
+    ):
         # Browsers and CDNs cannot be told of an invalidation, so they ask each time, which costs a 304.
         headers["Cache-Control"] = "private, no-cache" if options.per == USER else "no-cache"
 
@@ -62,10 +66,12 @@ def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
         return "never"
     if not getattr(response, "is_rendered", True):
         return "unrendered"
-    if str(response.get("Content-Type", "")).partition(";")[0].strip().lower() == EVENT_STREAM:
-        return "event-stream"
+    if exchange.options is None and exchange.config.needs_words and _says_nothing(exchange, response):
+        return "no-lifetime"
     policy_request, policy = exchange.as_policy_sees_it(), _policy(exchange)
     seen = response_seen(exchange, response)
+    if seen.get("content-type", "").partition(";")[0].strip().lower() == EVENT_STREAM:
+        return "event-stream"
     verdict = may_store(policy_request, Response(response.status_code, seen), policy)
     if not verdict.ok:
         return verdict.reason
@@ -77,6 +83,12 @@ def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
     return whose(exchange, response, seen)
 
 
+# Hot path: benchmarks/responses.py; most responses of most sites.
+def _says_nothing(exchange: Exchange, response: HttpResponseBase) -> bool:
+    """Tell whether a response has none of the fields without which the policy never lets one be stored."""
+    return not pages.has_any(response, exchange.config.words)
+
+
 def whose(exchange: Exchange, response: HttpResponseBase, seen: dict[str, str]) -> str:
     """Return in a word why a response may belong to somebody else than those it would be stored for, or ""."""
     request, options, config = exchange.request, options_of(exchange), exchange.config
@@ -84,14 +96,18 @@ def whose(exchange: Exchange, response: HttpResponseBase, seen: dict[str, str]) 
     if options.per == USER:
         if not exchange.user_key:
             return "anonymous"
-        return identity.why_not_users(request, response, exchange.cookies, allowed) or _user_has_changed(exchange)
+        return identity.why_not_users(request, response, exchange.cookies, allowed) or _user_has_changed(
+            exchange
+        )
     if options.per == TENANT and exchange.tenant is None:
         return "no-tenant"
     if config.hides_tenant:
         return "tenant-inside"
     if "cookie" in _names(seen.get("vary", "")) and not options.cookies:
         return "vary-cookie"
-    return identity.why_not_everyones(request, response, exchange.cookies, allowed, exchange.options is not None)
+    return identity.why_not_everyones(
+        request, response, exchange.cookies, allowed, exchange.options is not None
+    )
 
 
 def identity_forbids(exchange: Exchange, response: HttpResponseBase) -> bool:
@@ -165,7 +181,10 @@ def page_of(exchange: Exchange, response: HttpResponseBase, body: bytes) -> Page
     stored = keep(request, Response(response.status_code, seen), exchange.asked_at, time.time(), policy)
     varying = varying_of(exchange, stored.varying, options.cookies)
     stored = type(stored)(stored.response, stored.asked_at, stored.answered_at, varying, stored.terms)
-    is_open = options.per != USER and may_store(_with_authorization(request), Response(response.status_code, seen), policy).ok
+    is_open = (
+        options.per != USER
+        and may_store(_with_authorization(request), Response(response.status_code, seen), policy).ok
+    )
     return pages.made(
         stored,
         fields,
@@ -203,7 +222,9 @@ def _with_authorization(request: Request) -> Request:
     return Request(request.method, request.uri, _Authorized(request.headers))  # type: ignore[arg-type]
 
 
-def varying_of(exchange: Exchange, varying: Any, cookies: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+def varying_of(
+    exchange: Exchange, varying: Any, cookies: tuple[str, ...]
+) -> tuple[tuple[str, str | None], ...]:
     """Return what a page varies on: the fields that Vary names, with named cookies in the place of all cookies.
 
     The language is in the key already. Of a user's page the cookies are too: they say who it is.
@@ -216,7 +237,9 @@ def varying_of(exchange: Exchange, varying: Any, cookies: tuple[str, ...]) -> tu
         and not (name == "cookie" and (cookies or is_users))
     ]
     watched = exchange.cookies
-    found += [(COOKIE_FIELD + name, None if watched is None else watched.plain(name)) for name in sorted(cookies)]
+    found += [
+        (COOKIE_FIELD + name, None if watched is None else watched.plain(name)) for name in sorted(cookies)
+    ]
     return tuple(found)
 
 
@@ -225,7 +248,13 @@ def tag_header(name: str, tags: tuple[str, ...]) -> str:
     separator = "," if name.lower() == "cache-tag" else " "
     made, length = [], 0
     for tag in tags:
-        if tag.startswith(keys.INTERNAL) or not tag.isascii() or not tag.isprintable() or " " in tag or "," in tag:
+        if (
+            tag.startswith(keys.INTERNAL)
+            or not tag.isascii()
+            or not tag.isprintable()
+            or " " in tag
+            or "," in tag
+        ):
             continue
         length += len(tag) + 1
         if length > MAX_TAG_HEADER_CHARS:

@@ -32,7 +32,9 @@ INLINE_BYTES: Final = 32_768
 # How a directive of our own decorator is told to the policy, as a field of RFC 9213 that never leaves the process.
 DIRECTIVE_FIELD: Final = "perfsuite-cache-control"
 # Of one answer, or added anew to each.
-NOT_STORED: Final = frozenset({"age", "server-timing", "x-perfsuite-invalidate", "set-cookie", DIRECTIVE_FIELD})
+NOT_STORED: Final = frozenset(
+    {"age", "server-timing", "x-perfsuite-invalidate", "set-cookie", DIRECTIVE_FIELD}
+)
 
 
 def is_page(value: Any) -> bool:
@@ -55,7 +57,7 @@ def entity_tag(body: bytes) -> str:
     return f'"{sha256(body).hexdigest()[:32]}"'
 
 
-def made(  # noqa: PLR0913 - all that a page is
+def made(
     stored: Stored,
     fields: Fields,
     body: bytes,
@@ -73,7 +75,9 @@ def made(  # noqa: PLR0913 - all that a page is
     for name, value in stored.response.headers.items():
         if name not in NOT_STORED:
             kept[name] = (fields[name][0] if name in fields else name.title(), value)
-    date = "" if "date" in fields else kept.pop("date", ("", ""))[1]  # servers write one themselves; Age says the age
+    date = (
+        "" if "date" in fields else kept.pop("date", ("", ""))[1]
+    )  # servers write one themselves; Age says the age
     kept["content-length"] = ("Content-Length", str(len(body)))
     fresh_until = terms.born_at + terms.lifetime
     extra = 0.0 if terms.never_stale else max(terms.stale_while_revalidate, terms.stale_if_error)
@@ -165,7 +169,11 @@ def _choose() -> Any:
     try:
         probe = HttpResponse()
         _put_directly(probe, {"a-b": ("A-B", "1")})
-        if probe["a-B"] == "1" and list(probe.items()) == [("A-B", "1")] and not probe.has_header("Content-Type"):
+        if (
+            probe["a-B"] == "1"
+            and list(probe.items()) == [("A-B", "1")]
+            and not probe.has_header("Content-Type")
+        ):
             return _put_directly
     except Exception:  # noqa: BLE001, S110 - then by what is documented
         pass
@@ -177,8 +185,20 @@ put_fields = _put_publicly
 
 def prepare() -> None:
     """Choose how fields are put into a response; needs settings, so the middleware calls it when it is made."""
-    global put_fields
+    global put_fields, has_any
     put_fields = _choose()
+    has_any = _has_any_directly if put_fields is _put_directly else _has_any_publicly
+
+
+def _has_any_publicly(response: HttpResponseBase, names: frozenset[str]) -> bool:
+    return any(response.has_header(name) for name in names)
+
+
+def _has_any_directly(response: HttpResponseBase, names: frozenset[str]) -> bool:
+    return not names.isdisjoint(response.headers._store)  # noqa: SLF001
+
+
+has_any = _has_any_publicly
 
 
 def index_of(sets: Iterable[tuple[str, ...]], keys: Iterable[str], until: float) -> Page:

@@ -64,7 +64,7 @@ def refresh_later(
         logger.exception("A stale page could not be made anew; it is served on.")
 
 
-def _start(  # noqa: PLR0913 - handed on
+def _start(
     exchange: Exchange, key: str, page: Page, flight: Any, get_response: Callable[[Any], Any], is_async: bool
 ) -> bool:
     def end() -> None:
@@ -89,7 +89,9 @@ def _start(  # noqa: PLR0913 - handed on
     async def awork() -> None:
         try:
             with suppress():
-                await atake(_again(exchange, key, page), get_response, exchange.request, exchange.store.is_local)
+                await atake(
+                    _again(exchange, key, page), get_response, exchange.request, exchange.store.is_local
+                )
         except Exception:
             failed.add(key, THROTTLE_S)
             logger.exception("A stale page could not be made anew; it is served on.")
@@ -167,7 +169,9 @@ def _cookies_kept(request: HttpRequest, page: Page, is_users: bool) -> str:
     if is_users or not header:
         return header
     names = {
-        name[len(looking.COOKIE_FIELD) :] for name, _ in page[pages.VARYING] if name.startswith(looking.COOKIE_FIELD)
+        name[len(looking.COOKIE_FIELD) :]
+        for name, _ in page[pages.VARYING]
+        if name.startswith(looking.COOKIE_FIELD)
     } | {settings.LANGUAGE_COOKIE_NAME}
     cookies: Any = request.COOKIES
     get = getattr(cookies, "plain", cookies.get)

@@ -15,13 +15,14 @@ from perfsuite.responses import answering, deduplication, looking, making, pages
 from perfsuite.responses.deduplication import leading, stored, useless
 from perfsuite.responses.exchange import USER, Exchange, current
 from perfsuite.responses.pages import FRESH_UNTIL, Page
-from perfsuite.responses.policy import Action, Response, decide, freshen, may_store, validators
+from perfsuite.responses.policy import Action, Decision, Response, decide, freshen, may_store, validators
 from perfsuite.responses.steps import ASK, PAUSE, VIEW, WAIT, Steps
 from perfsuite.responses.store import faults
 from perfsuite.responses.streaming import tee
 
 # How often another process is asked whether its page is there.
 POLL_S = (0.01, 0.1)
+MISSED = Decision(Action.MISS, "miss")
 Refresh = Callable[[Exchange, str, Page], None]
 
 
@@ -42,19 +43,24 @@ def safely(exchange: Exchange, steps: Steps) -> Steps:
 def serve(exchange: Exchange, refresh: Refresh, held: Any = None) -> Steps:
     """Serve a request whose exchange has begun. ``held`` is what its key holds, if that is known already."""
     request = exchange.request
-    found = yield from looking.find(exchange, exchange.key, held)
+    found = None
+    if held is not looking.NOTHING:
+        found = yield from looking.find(exchange, exchange.key, held)
     if found is not None and not _may_have(request, found[1]):
         found = None
         exchange.reason = "authorization"
     page = None if found is None else found[1]
-    wanted = exchange.as_policy_sees_it()
-    now = time.time()
-    decision = decide(wanted, None if page is None else pages.stored_of(page), now, exchange.config.policy)
+    decision = MISSED
+    if page is not None or "HTTP_CACHE_CONTROL" in request.META:
+        known = None if page is None else pages.stored_of(page)
+        decision = decide(exchange.as_policy_sees_it(), known, time.time(), exchange.config.policy)
     if decision.action is Action.GATEWAY_TIMEOUT:
         return _no_gateway(exchange)
     if page is not None and found is not None and decision.action in (Action.HIT, Action.STALE):
         is_stale = decision.action is Action.STALE
-        response = yield from from_page(exchange, found[0], page, "stale" if is_stale else "hit", decision.reason)
+        response = yield from from_page(
+            exchange, found[0], page, "stale" if is_stale else "hit", decision.reason
+        )
         if response is not None:
             if decision.refresh:
                 refresh(exchange, found[0], page)
@@ -63,7 +69,7 @@ def serve(exchange: Exchange, refresh: Refresh, held: Any = None) -> Steps:
     if page is not None and decision.action is Action.REVALIDATE:
         page = yield from looking.with_body(exchange, found[0], page)  # type: ignore[index]
     exchange.reason = exchange.reason or decision.reason
-    flight_key = _flight_key(exchange, held is not None or page is not None)
+    flight_key = _flight_key(exchange, page is not None)
     if _goes_alone(exchange, flight_key, page is not None):
         return (yield from forward(exchange, page))
     return (yield from _fly(exchange, flight_key, page))
@@ -93,7 +99,9 @@ def from_page(exchange: Exchange, key: str, page: Page, outcome: str, reason: st
             return None
     response = answering.answer(page, method, kind)
     detail = "" if outcome == "hit" else "collapsed" if outcome == "collapsed" else reason
-    answering.say_hit(response, page, now, exchange.config, detail if outcome != "stale" or settings.DEBUG else "")
+    answering.say_hit(
+        response, page, now, exchange.config, detail if outcome != "stale" or settings.DEBUG else ""
+    )
     exchange.outcome, exchange.reason = outcome, reason or outcome
     return response
 
@@ -142,7 +150,9 @@ def _fly(exchange: Exchange, key: str, page: Page | None) -> Steps:
         if result is not None or has_waited:
             return (yield from forward(exchange, page))
         if time.monotonic() >= patience:
-            exchange.never = True  # the one who leads is still at it; two would only take turns in overwriting
+            exchange.never = (
+                True  # the one who leads is still at it; two would only take turns in overwriting
+            )
             exchange.reason = "waited"
             return (yield from forward(exchange, page))
         has_waited = True
@@ -333,7 +343,10 @@ def complete(exchange: Exchange, response: HttpResponseBase, was_asked: bool = F
     key = exchange.user_key if making.options_of(exchange).per == USER else exchange.key
     is_stored = yield from looking.put(exchange, key, page)
     exchange.shared = is_stored and key == exchange.key and time.time() < page[FRESH_UNTIL]
-    if answering.kind_of(exchange.as_policy_sees_it(), page, time.time()) is not None and not exchange.refreshing:
+    if (
+        answering.kind_of(exchange.as_policy_sees_it(), page, time.time()) is not None
+        and not exchange.refreshing
+    ):
         made = yield from from_page(exchange, key, page, "miss", exchange.reason)
         response.close()
         response = _unsaid(made)

@@ -37,9 +37,7 @@ def _outdated(exchange: Exchange, response: Any) -> list[str]:
         seen = Response(response.status_code, pages.lower(pages.fields_of(response)))
         asked = Request(exchange.request.method or "", exchange.uri, {})
         options, config = exchange.config.options, exchange.config
-        found = [
-            keys.tag_of_uri(uri, options.query, config.allowed) for uri in invalidated_uris(asked, seen)
-        ]
+        found = [keys.tag_of_uri(uri, options.query, config.allowed) for uri in invalidated_uris(asked, seen)]
         return [tag for tag in dict.fromkeys(found) if tag]
     except Exception as exc:  # noqa: BLE001 - the response is in order
         faults.add(exc, "Looking for what a request made outdated")
@@ -50,7 +48,9 @@ def _tell(exchange: Exchange, response: Any) -> None:
     """Name the tags that the request has invalidated, so that the browser's side drops what it keeps; ``*`` for too many."""
     if not exchange.invalidated or not exchange.config.options.invalidate_header:
         return
-    told = ",".join(tag for tag in exchange.invalidated if tag.isascii() and tag.isprintable() and "," not in tag)
+    told = ",".join(
+        tag for tag in exchange.invalidated if tag.isascii() and tag.isprintable() and "," not in tag
+    )
     response[HEADER] = told if len(told) <= MAX_TOLD_CHARS else EVERYTHING
 
 

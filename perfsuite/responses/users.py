@@ -44,7 +44,9 @@ def _logged_out(*, user: Any = None, **kwargs: Any) -> None:
         _drop_user(user.pk)
 
 
-def _user_saved(*, instance: Any, created: bool = False, update_fields: Any = None, using: Any = None, **kwargs: Any) -> None:
+def _user_saved(
+    *, instance: Any, created: bool = False, update_fields: Any = None, using: Any = None, **kwargs: Any
+) -> None:
     if created or (update_fields and _LOGIN.issuperset(update_fields)):
         return
     pk = instance.pk

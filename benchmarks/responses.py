@@ -1,0 +1,208 @@
+"""What the response cache costs and saves, beside Django's own middleware for it, in one process and one run.
+
+Each case is a handler of its own with its middleware, driven in process, sync through WSGI's handler and async through ASGI's. All
+take turns, a batch each, in an order that is random anew in each round. Printed are medians of the batches' times for one request,
+the microseconds over the floor (the same view in a bare handler), and the ratio to Django's middleware where it has the case.
+
+    python benchmarks/responses.py [--rounds 60] [--requests 50] [--only hit]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+import common
+
+SIZES = {"2": 2_000, "20": 20_000, "200": 200_000}
+OURS = "perfsuite.responses.ResponseCacheMiddleware"
+DJANGOS = [
+    "django.middleware.cache.UpdateCacheMiddleware",
+    "django.middleware.cache.FetchFromCacheMiddleware",
+]
+CONDITIONAL = "django.middleware.http.ConditionalGetMiddleware"
+TIERED, LOCMEM = "perfsuite.caching.TieredCache", "django.core.cache.backends.locmem.LocMemCache"
+# Case -> (middleware, alias, path, header).
+CASES: dict[str, tuple[list[str], str, str, dict[str, str]]] = {
+    "bare, 20 KB": ([], "default", "/kept/20/", {}),
+    "hit, 20 KB, memory tier": ([OURS], "default", "/kept/20/", {}),
+    "hit, 20 KB, LocMem": ([OURS], "locmem", "/kept/20/", {}),
+    "hit, 20 KB, Django, LocMem": (DJANGOS, "locmem", "/kept/20/", {}),
+    "bare, 200 KB": ([], "default", "/kept/200/", {}),
+    "304 on a hit, 200 KB, memory tier": ([OURS], "default", "/kept/200/", {"HTTP_IF_NONE_MATCH": "etag"}),
+    "304 on a hit, 200 KB, LocMem": ([OURS], "locmem", "/kept/200/", {"HTTP_IF_NONE_MATCH": "etag"}),
+    "304 on a hit, 200 KB, Django": (
+        [CONDITIONAL, *DJANGOS],
+        "locmem",
+        "/kept/200/",
+        {"HTTP_IF_NONE_MATCH": "etag"},
+    ),
+    "bare, uncached 2 KB": ([], "default", "/fresh/2/", {}),
+    "not stored, 2 KB, memory tier": ([OURS], "default", "/fresh/2/", {}),
+    "not stored, 2 KB, Django": (DJANGOS, "locmem", "/fresh/2/", {}),
+}
+FLOORS = {
+    "20": "bare, 20 KB",
+    "200": "bare, 200 KB",
+    "2": "bare, uncached 2 KB",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=50, help="requests of a batch")
+    parser.add_argument("--only", default="", help="only cases with this in their name, and the floors")
+    options = parser.parse_args()
+    views = types.ModuleType("benchmark_views")
+    sys.modules["benchmark_views"] = views
+    common.configure(
+        {"ENGINE": common.SQLITE, "NAME": ":memory:"},
+        apps=["perfsuite.metrics", "perfsuite.responses"],
+        ROOT_URLCONF="benchmark_views",
+        MIDDLEWARE=[],
+        CACHES={"default": {"BACKEND": TIERED}, "locmem": {"BACKEND": LOCMEM}},
+        PERFSUITE={"METRICS": {"DATABASE": "default"}},
+    )
+    _make_urls(views)
+    chosen = {name: case for name, case in CASES.items() if options.only in name or name.startswith("bare")}
+    print(common.machine())
+    for kind in ("sync", "async"):
+        times = asyncio.run(_measure_async(chosen, options)) if kind == "async" else _measure(chosen, options)
+        print(f"\n{kind}: {options.rounds} rounds of {options.requests} requests\n")
+        for name, seconds in times.items():
+            us = statistics.median(seconds) * 1e6
+            floor = statistics.median(times[_floor_of(name)]) * 1e6
+            print(f"  {name:36} {us:8.1f} us   {us - floor:+8.1f} over the floor")
+
+
+def _floor_of(name: str) -> str:
+    return FLOORS[CASES[name][2].rpartition("/")[0].rpartition("/")[2]]
+
+
+def _make_urls(views: types.ModuleType) -> None:
+    from django.http import HttpResponse
+    from django.urls import path
+
+    bodies = {
+        size: json.dumps([{"id": i, "name": f"row {i}"} for i in range(length // 30)])
+        for size, length in SIZES.items()
+    }
+
+    def kept(request: Any, size: str) -> HttpResponse:
+        response = HttpResponse(bodies[size], content_type="application/json")
+        response["Cache-Control"] = "max-age=3600"
+        return response
+
+    def fresh(request: Any, size: str) -> HttpResponse:
+        return HttpResponse(bodies[size], content_type="application/json")
+
+    async def akept(request: Any, size: str) -> HttpResponse:
+        return kept(request, size)
+
+    async def afresh(request: Any, size: str) -> HttpResponse:
+        return fresh(request, size)
+
+    views.sync_patterns = [path("kept/<size>/", kept), path("fresh/<size>/", fresh)]  # type: ignore[attr-defined]
+    views.async_patterns = [path("kept/<size>/", akept), path("fresh/<size>/", afresh)]  # type: ignore[attr-defined]
+    views.urlpatterns = views.sync_patterns  # type: ignore[attr-defined]
+
+
+def _handler(case: tuple[list[str], str, str, dict[str, str]], is_async: bool) -> Any:
+    from django.conf import settings
+    from django.core.handlers.base import BaseHandler
+    from django.urls import clear_url_caches
+
+    views: Any = sys.modules["benchmark_views"]
+    views.urlpatterns = views.async_patterns if is_async else views.sync_patterns
+    clear_url_caches()
+    settings.MIDDLEWARE = case[0]
+    settings.CACHE_MIDDLEWARE_ALIAS = case[1]
+    handler = BaseHandler()
+    handler.load_middleware(is_async=is_async)
+    return handler
+
+
+def _choose(case: tuple[list[str], str, str, dict[str, str]]) -> None:
+    """Have our cache use the case's alias; Django's reads its own when it is made."""
+    from django.conf import settings
+
+    from perfsuite import conf
+
+    settings.PERFSUITE = {"METRICS": {"DATABASE": "default"}, "RESPONSES": {"ALIAS": case[1]}}
+    conf.reset()
+
+
+def _header(etag: str | None, case: Any) -> dict[str, str]:
+    return {name: (etag or '"none"') if value == "etag" else value for name, value in case[3].items()}
+
+
+def _measure(chosen: Any, options: Any) -> dict[str, list[float]]:
+    from django.test import RequestFactory
+
+    factory = RequestFactory()
+    runs: dict[str, Callable[[], float]] = {}
+    for name, case in chosen.items():
+        handler = _handler(case, is_async=False)
+        _choose(case)
+        handler.get_response(factory.get(case[2]))
+        header = _header(handler.get_response(factory.get(case[2])).get("ETag"), case)
+
+        def run(handler: Any = handler, case: Any = case, header: Any = header) -> float:
+            _choose(case)
+            requests = [factory.get(case[2], **header) for _ in range(options.requests)]
+            started = time.perf_counter()
+            for request in requests:
+                handler.get_response(request)
+            return (time.perf_counter() - started) / options.requests
+
+        run()
+        runs[name] = run
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(options.rounds):
+        for name in random.sample(list(runs), len(runs)):
+            times[name].append(runs[name]())
+    return times
+
+
+async def _measure_async(chosen: Any, options: Any) -> dict[str, list[float]]:
+    from django.test import AsyncRequestFactory
+
+    factory = AsyncRequestFactory()
+    runs: dict[str, Callable[[], Any]] = {}
+    for name, case in chosen.items():
+        handler = _handler(case, is_async=True)
+        _choose(case)
+        await handler.get_response_async(factory.get(case[2]))
+        etag = (await handler.get_response_async(factory.get(case[2]))).get("ETag")
+        header = {
+            key.removeprefix("HTTP_").replace("_", "-"): value for key, value in _header(etag, case).items()
+        }
+
+        async def run(handler: Any = handler, case: Any = case, header: Any = header) -> float:
+            _choose(case)
+            requests = [factory.get(case[2], headers=header) for _ in range(options.requests)]
+            started = time.perf_counter()
+            for request in requests:
+                await handler.get_response_async(request)
+            return (time.perf_counter() - started) / options.requests
+
+        await run()
+        runs[name] = run
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(options.rounds):
+        for name in random.sample(list(runs), len(runs)):
+            times[name].append(await runs[name]())
+    return times
+
+
+if __name__ == "__main__":
+    main()
