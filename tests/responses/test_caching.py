@@ -1,0 +1,414 @@
+"""One table of what is stored and what is not, the same under WSGI and ASGI and in each kind of cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.template.response import TemplateResponse
+
+from perfsuite.metrics.recorder import recorder
+from tests.responses.conftest import CACHES
+from tests.responses.site import COMMON, OURS, Site, text
+
+STORED = {
+    "max-age": "max-age=60",
+    "s-maxage": "max-age=0, s-maxage=60",
+    "public": "public, max-age=60",
+    "capitals": "Max-Age=60",
+}
+NOT_STORED = {
+    "nothing": None,
+    "no-store": "no-store, max-age=60",
+    "private": "private, max-age=60",
+    "Private": "Private, max-age=60",
+    "zero": "max-age=0",
+    "malformed": "max-age=abc",
+}
+
+
+@pytest.mark.parametrize("cache", CACHES.values(), ids=CACHES)
+@pytest.mark.parametrize("control", STORED.values(), ids=STORED)
+def test_what_may_be_stored_is_answered_again_without_the_view(make_site: Any, control: str, cache: Any) -> None:
+    site = make_site({"p/": lambda request: text("x" * 20_000, control)}, cache=cache)
+
+    first, second = site.get("/p/"), site.get("/p/")
+
+    assert site.runs == ["/p/"]
+    assert first.body == second.body == b"x" * 20_000
+    assert first["Cache-Status"] == "perfsuite; fwd=miss; stored"
+    assert second["Cache-Status"].startswith("perfsuite; hit; ttl=")
+    assert second["Age"] == "0"
+    assert second["Server-Timing"] == "cache;desc=hit"
+    assert second["ETag"] == first["ETag"]
+    assert second["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize("control", NOT_STORED.values(), ids=NOT_STORED)
+def test_what_may_not_be_stored_runs_its_view_each_time(make_site: Any, control: str | None) -> None:
+    site = make_site({"p/": lambda request: text("x", control)})
+
+    answers = [site.get("/p/") for _ in range(3)]
+
+    assert len(site.runs) == 3
+    assert [answer["Cache-Status"] for answer in answers] == ["perfsuite; fwd=miss"] * 3
+    assert not any(answer.has_header("Age") for answer in answers)
+
+
+def test_a_large_body_is_kept_beside_its_page(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text("y" * 100_000)})
+
+    site.get("/p/")
+    again = site.get("/p/")
+
+    assert again.body == b"y" * 100_000
+    assert len(site.runs) == 1
+
+
+def test_a_body_above_the_limit_is_not_kept(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text("y" * 1_001)}, options={"MAX_BODY_BYTES": 1_000})
+
+    assert [len(site.get("/p/").body) for _ in range(2)] == [1_001, 1_001]
+    assert len(site.runs) == 2
+
+
+def test_hits_are_copies_that_others_may_change(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()})
+    site.get("/p/")
+    spoilt = site.get("/p/")
+    spoilt["X-Mine"] = "1"
+    spoilt.content = b"spoilt"
+
+    clean = site.get("/p/")
+
+    assert clean.body == b"hello"
+    assert not clean.has_header("X-Mine")
+
+
+def test_head_is_answered_from_get_and_never_stored(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()})
+
+    site.head("/p/")
+    assert len(site.runs) == 1
+    site.get("/p/")
+    assert len(site.runs) == 2
+    answer = site.head("/p/")
+
+    assert len(site.runs) == 2
+    assert answer.body == b""
+    assert answer["Content-Length"] == "5"
+
+
+def test_hosts_schemes_paths_and_queries_are_different_pages(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        return text(request.build_absolute_uri())
+
+    site = make_site({"p/": view, "p/q/": view}, ALLOWED_HOSTS=["a.test", "b.test", "a.test.b.test"])
+    asked = [
+        ("/p/", "a.test"),
+        ("/p/", "b.test"),
+        ("/p/", "a.test:81"),
+        ("/p/q/", "a.test"),
+        ("/p/?a=1", "a.test"),
+        ("/p/?a=1&b=2", "a.test"),
+        ("/p/?b=2&a=1", "a.test"),
+    ]
+
+    first = [site.get(url, host=host).body for url, host in asked]
+    second = [site.get(url, host=host).body for url, host in asked]
+
+    assert first == second
+    assert len(set(first)) == len(asked) == len(site.runs)
+
+
+def test_a_host_that_is_none_of_the_sites_is_refused_and_not_stored(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()}, middleware=(OURS, COMMON), ALLOWED_HOSTS=["a.test"])
+
+    assert site.get("/p/", host="evil.test").status_code == 400
+    assert site.get("/p/", host="a.test").status_code == 200
+    assert site.get("/p/", host="evil.test").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "runs"),
+    [({"QUERY": "sorted"}, 2), ({"QUERY": "allowed", "QUERY_ALLOWED": ["a"]}, 1), ({}, 3)],
+    ids=["sorted", "allowed", "as-is"],
+)
+def test_query_strings_count_as_the_site_says(make_site: Any, options: Any, runs: int) -> None:
+    site = make_site({"p/": lambda request: text()}, options=options)
+
+    for query in ("a=1&utm=2", "utm=2&a=1", "a=1&utm=3"):
+        site.get(f"/p/?{query}")
+
+    assert len(site.runs) == runs
+
+
+def test_a_query_of_a_hundred_thousand_parameters_is_passed_on(make_site: Any) -> None:
+    site = make_site(
+        {"p/": lambda request: text()}, options={"QUERY": "sorted"}, DATA_UPLOAD_MAX_NUMBER_FIELDS=None
+    )
+    query = "&".join(f"a{i}=1" for i in range(100_000))
+
+    assert [site.get(f"/p/?{query}").status_code for _ in range(2)] == [200, 200]
+    assert len(site.runs) == 2
+
+
+def test_vary_keeps_variants_apart_and_absent_is_not_empty(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        return text(repr(request.META.get("HTTP_X_SIDE")), Vary="X-Side")
+
+    site = make_site({"p/": view})
+    sides: list[dict[str, str]] = [{"x_side": "left"}, {"x_side": "right"}, {"x_side": ""}, {}]
+
+    first = [site.get("/p/", **side).body for side in sides]
+    second = [site.get("/p/", **side).body for side in sides]
+
+    assert first == second == [b"'left'", b"'right'", b"''", b"None"]
+    assert len(site.runs) == 4
+
+
+def test_vary_star_is_never_stored(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text(Vary="Accept, *")})
+
+    for _ in range(2):
+        site.get("/p/")
+
+    assert len(site.runs) == 2
+
+
+def test_ten_thousand_names_in_vary_are_refused(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text(Vary=", ".join(f"X-{i}" for i in range(10_000)))})
+
+    assert [site.get("/p/").status_code for _ in range(2)] == [200, 200]
+    assert len(site.runs) == 2
+
+
+def test_the_variants_of_a_url_are_bounded_and_the_newest_stay(make_site: Any) -> None:
+    site = make_site(
+        {"p/": lambda request: text(request.META["HTTP_X_N"], Vary="X-N")}, options={"MAX_VARIANTS": 3}
+    )
+
+    for n in range(6):
+        site.get("/p/", x_n=str(n))
+    site.runs.clear()
+    for n in (5, 4, 3, 0):
+        assert site.get("/p/", x_n=str(n)).body == str(n).encode()
+
+    assert len(site.runs) == 1
+
+
+def test_an_unsafe_method_drops_what_it_was_sent_to_and_what_it_points_at(make_site: Any) -> None:
+    def change(request: Any) -> HttpResponse:
+        response = text("done", None, Location="/list/", Content_Location="/other.test/elsewhere/")
+        response.status_code = 201
+        return response
+
+    def item(request: Any) -> HttpResponse:
+        return change(request) if request.method == "POST" else text(Vary="X-Side")
+
+    site = make_site({"item/": item, "list/": lambda request: text(), "rest/": lambda request: text()})
+    for side in ("left", "right"):
+        site.get("/item/", x_side=side)
+    site.get("/list/")
+    site.get("/rest/")
+    site.runs.clear()
+
+    site.post("/item/")
+    for side in ("left", "right"):
+        site.get("/item/", x_side=side)
+    site.get("/list/")
+    site.get("/rest/")
+
+    assert site.runs == ["/item/", "/item/", "/item/", "/list/"]
+
+
+def test_an_unsafe_method_that_fails_drops_nothing(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        return HttpResponse(status=403) if request.method == "POST" else text()
+
+    site = make_site({"p/": view})
+    site.get("/p/")
+    site.post("/p/")
+    site.get("/p/")
+
+    assert len(site.runs) == 2
+
+
+def test_statuses_other_than_200_are_stored_when_their_fields_say_so(make_site: Any) -> None:
+    def view(request: Any, status: int) -> HttpResponse:
+        response = text(cache_control="max-age=60" if status != 410 else None)
+        response.status_code = status
+        response.reason_phrase = "As It Is"
+        return response
+
+    site = make_site({"p/<int:status>/": view})
+    for _ in range(2):
+        for status in (404, 301, 500, 410):
+            answer = site.get(f"/p/{status}/")
+            assert answer.status_code == status
+            assert answer.reason_phrase == "As It Is"
+
+    assert site.runs.count("/p/404/") == site.runs.count("/p/301/") == 1
+    assert site.runs.count("/p/410/") == 2
+
+
+@pytest.mark.parametrize("wanted", ["no-cache", "max-age=0", "no-store"])
+def test_a_reload_runs_the_view(make_site: Any, wanted: str) -> None:
+    site = make_site({"p/": lambda request: text()})
+    site.get("/p/")
+    site.get("/p/", cache_control=wanted)
+
+    assert len(site.runs) == (1 if wanted == "no-store" else 2)
+
+
+def test_a_reload_may_be_denied(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()}, options={"OBEY_REQUESTS": False})
+    site.get("/p/")
+    site.get("/p/", cache_control="no-cache")
+    site.get("/p/", pragma="no-cache")
+
+    assert len(site.runs) == 1
+
+
+def test_only_if_cached_without_anything_stored_is_a_504(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()})
+
+    assert site.get("/p/", cache_control="only-if-cached").status_code == 504
+    site.get("/p/")
+    assert site.get("/p/", cache_control="only-if-cached").status_code == 200
+    assert len(site.runs) == 1
+
+
+def test_the_cache_can_be_turned_off(make_site: Any) -> None:
+    for options in ({"RESPONSES": {"CACHE_ENABLED": False}}, {"CACHING": {"ENABLED": False}}):
+        site = make_site({"p/": lambda request: text()}, PERFSUITE=options)
+        assert not [site.get("/p/") for _ in range(2)][1].has_header("Cache-Status")
+        assert len(site.runs) == 2
+
+
+def test_the_headers_can_be_turned_off_but_age_is_the_rfcs(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text()}, options={"HEADERS": False})
+    site.get("/p/")
+    answer = site.get("/p/")
+
+    assert answer.has_header("Age")
+    assert not answer.has_header("Cache-Status")
+    assert not answer.has_header("Server-Timing")
+
+
+def test_details_are_shown_with_debug_only(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text(cache_control="no-store")})
+    assert "detail" not in site.get("/p/")["Cache-Status"]
+
+    site = make_site({"p/": lambda request: text(cache_control="no-store")}, DEBUG=True)
+    assert "detail=no-store" in site.get("/p/")["Cache-Status"]
+
+
+def test_cache_status_follows_that_of_a_cache_before(make_site: Any) -> None:
+    site = make_site({"p/": lambda request: text(Cache_Status="inner; hit")})
+
+    assert site.get("/p/")["Cache-Status"] == "inner; hit, perfsuite; fwd=miss; stored"
+    assert site.get("/p/")["Cache-Status"].startswith("inner; hit, perfsuite; hit; ttl=")
+
+
+def test_a_template_response_is_stored_rendered(make_site: Any) -> None:
+    from django.template import engines
+
+    template = engines["django"].from_string("n: {{ n }}")
+
+    def view(request: Any) -> TemplateResponse:
+        response = TemplateResponse(request, template, {"n": 7})
+        response["Cache-Control"] = "max-age=60"
+        return response
+
+    site = make_site({"p/": view})
+
+    assert [site.get("/p/").body for _ in range(2)] == [b"n: 7", b"n: 7"]
+    assert len(site.runs) == 1
+
+
+# Streams
+
+
+def _streaming(site_kind: str, make: Callable[[], Any], **fields: str) -> Callable[[Any], StreamingHttpResponse]:
+    def view(request: Any) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(make(), content_type="text/plain")
+        response["Cache-Control"] = "max-age=60"
+        for name, value in fields.items():
+            response[name.replace("_", "-")] = value
+        return response
+
+    return view
+
+
+def test_a_stream_that_ends_well_is_stored(make_site: Any, kind: str) -> None:
+    site = make_site({"p/": _streaming(kind, lambda: iter([b"one ", b"two"]))})
+
+    first, second = site.get("/p/"), site.get("/p/")
+
+    assert first.body == second.body == b"one two"
+    assert first.streaming
+    assert not second.streaming
+    assert len(site.runs) == 1
+
+
+def test_an_async_stream_that_ends_well_is_stored(make_site: Any, kind: str) -> None:
+    async def chunks() -> Any:
+        for chunk in (b"one ", b"two"):
+            yield chunk
+
+    if kind == "sync" or not hasattr(StreamingHttpResponse, "__aiter__"):
+        pytest.skip("Django sends async streams under ASGI, from 4.2 on")
+    site = make_site({"p/": _streaming(kind, chunks)})
+
+    assert [site.get("/p/").body for _ in range(2)] == [b"one two"] * 2
+    assert len(site.runs) == 1
+
+
+def test_a_stream_that_is_too_long_is_passed_and_not_stored(make_site: Any, kind: str) -> None:
+    site = make_site(
+        {"p/": _streaming(kind, lambda: iter([b"x" * 600] * 2))}, options={"MAX_BODY_BYTES": 1_000}
+    )
+
+    assert [len(site.get("/p/").body) for _ in range(2)] == [1_200] * 2
+    assert len(site.runs) == 2
+
+
+def test_a_stream_of_events_is_never_stored(make_site: Any, kind: str) -> None:
+    site = make_site({"p/": _streaming(kind, lambda: iter([b"data: 1\n\n"]), Content_Type="text/event-stream")})
+
+    assert [site.get("/p/").body for _ in range(2)] == [b"data: 1\n\n"] * 2
+    assert len(site.runs) == 2
+
+
+def test_a_stream_whose_length_is_a_lie_is_not_stored(make_site: Any, kind: str) -> None:
+    site = make_site({"p/": _streaming(kind, lambda: iter([b"short"]), Content_Length="50")})
+
+    for _ in range(2):
+        site.get("/p/")
+
+    assert len(site.runs) == 2
+
+
+# What is recorded
+
+
+def test_what_becomes_of_requests_is_recorded(make_site: Any) -> None:
+    site: Site = make_site({"p/": lambda request: text(), "q/": lambda request: text(cache_control=None)})
+    recorder.take()
+
+    for url in ("/p/", "/p/", "/q/"):
+        site.get(url)
+    site.post("/p/")
+
+    taken = {key: counter.count for key, counter in recorder.take().items() if key[0].startswith("responses.")}
+    assert taken == {
+        ("responses.cache", ("hit", "fresh")): 1,
+        ("responses.cache", ("miss", "miss")): 1,
+        ("responses.cache", ("miss", "no-lifetime")): 1,
+        ("responses.cache", ("bypassed", "method")): 1,
+        ("responses.missed", ("/p/",)): 1,
+        ("responses.missed", ("/q/",)): 1,
+    }
