@@ -69,6 +69,23 @@ class WatchedCookies(dict[str, str]):
 
     __hash__ = None  # type: ignore[assignment]  # as a dict's
 
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __repr__(self) -> str:
+        return repr(self.copy())
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self.copy())
+
+    def popitem(self) -> tuple[str, str]:
+        """Take any cookie out, and remember that all were looked at."""
+        self.read.add(EVERYTHING)
+        return super().popitem()
+
     def keys(self) -> Any:
         """Return all names, and remember it."""
         self.read.add(EVERYTHING)

@@ -35,13 +35,15 @@ _numbers = itertools.count()
 
 
 class OneHostClient(AsyncClient):
-    """A client that sends the Host that it is given, and not its own before it."""
+    """A client that sends the Host and the Cookie that it is given, and not its own before them."""
 
     def _base_scope(self, **request: Any) -> Any:
         scope = super()._base_scope(**request)  # type: ignore[misc]
-        hosts = [pair for pair in scope["headers"] if pair[0] == b"host"]
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"host"] + hosts[-1:]
-        return scope
+        headers = scope["headers"]
+        for once, place in ((b"host", -1), (b"cookie", 0)):
+            found = [pair for pair in headers if pair[0] == once and pair[1]]
+            headers = [pair for pair in headers if pair[0] != once] + ([found[place]] if found else [])
+        return {**scope, "headers": headers}
 
 
 class Site:
