@@ -21,6 +21,8 @@ from perfsuite.responses.steps import ASK, Steps
 # Sets of fields that are tried for one URI.
 MAX_SETS = 4
 Found = tuple[str, Page]
+# Stands under a key in a store that processes share when the last answer was nobody else's, so that none waits for another.
+USELESS = ("useless.1",)
 NOTHING: Any = object()  # what a key holds of which all is known, and that is nothing
 
 
@@ -89,6 +91,17 @@ def _put(exchange: Exchange, key: str, page: Page) -> bool:
         store.write_bytes(pages.body_key(page, place), page[BODY], timeout_s)
         page = pages.without_body(page)
     return bool(store.write(place, page, timeout_s, page[TAGS], exchange.mark))
+
+
+def put_useless(exchange: Exchange) -> Steps:
+    """Tell the other processes that answers for this key are nobody else's for now."""
+    store, key, seconds = exchange.store, exchange.key, exchange.config.options.hit_for_miss_s
+
+    def do() -> None:
+        if seconds and store.read(key) is None:
+            store.write(key, USELESS, seconds, (), None)
+
+    yield ASK, do
 
 
 def _enter(exchange: Exchange, key: str, variant: str, names: tuple[str, ...], until: float) -> None:

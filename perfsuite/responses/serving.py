@@ -44,8 +44,12 @@ def serve(exchange: Exchange, refresh: Refresh, held: Any = None) -> Steps:
     """Serve a request whose exchange has begun. ``held`` is what its key holds, if that is known already."""
     request = exchange.request
     found = None
-    if held is not looking.NOTHING:
+    if held is None:
+        held = yield from looking.read(exchange, exchange.key)
+    if pages.is_index(held) or pages.is_page(held):
         found = yield from looking.find(exchange, exchange.key, held)
+    elif held == looking.USELESS:
+        useless.add(exchange.key, exchange.config.options.hit_for_miss_s)
     if found is not None and not _may_have(request, found[1]):
         found = None
         exchange.reason = "authorization"
@@ -177,6 +181,8 @@ def _lead(exchange: Exchange, key: str, flight: Any, page: Page | None, patience
         elif response.status_code not in exchange.config.policy.error_statuses and exchange.outcome == "miss":
             if making.options_of(exchange).per != USER and not response.streaming:
                 useless.add(key, exchange.config.options.hit_for_miss_s)
+                if lock and page is None:
+                    yield from looking.put_useless(exchange)
             deduplication.landed(flight, False)
         return response
     finally:
@@ -199,8 +205,13 @@ def _turn(exchange: Exchange, patience: float) -> Steps:
         lock = yield ASK, lambda: store.lock(key, lock_s)
         if lock is not None:
             return lock
-        found = yield from looking.find(exchange, key)
-        if (found is not None and time.time() < found[1][FRESH_UNTIL]) or time.monotonic() >= patience:
+        held = yield from looking.read(exchange, key)
+        found = yield from looking.find(exchange, key, held)
+        if (
+            held == looking.USELESS
+            or (found is not None and time.time() < found[1][FRESH_UNTIL])
+            or time.monotonic() >= patience
+        ):
             return ""
         yield PAUSE, pause_s
         pause_s = min(POLL_S[1], pause_s * 1.5)

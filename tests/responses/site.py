@@ -55,6 +55,10 @@ class Site:
         # No cookie jar: what is sent is what the test sends.
         self.client: Any = (Client if kind == SYNC else OneHostClient)(raise_request_exception=False)
 
+    def client_of_thread(self) -> Client:
+        """Return a client that no other thread uses."""
+        return Client(raise_request_exception=False)
+
     def get(self, url: str, **headers: str) -> Any:
         """GET a URL; header names with underscores."""
         return self.ask("get", url, **headers)

@@ -1,0 +1,187 @@
+"""Tags: of responses, of what they are made of, to CDNs and browsers, and invalidation while a page renders."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import hypothesis
+import pytest
+from django.http import HttpResponse
+from django.template import engines
+
+from perfsuite.caching import cached, invalidate_tags
+from perfsuite.caching.functions import tags_invalidated
+from perfsuite.responses import cache_response
+from tests.responses.conftest import CACHES
+from tests.responses.site import LOCMEM, SYNC, TIERED, serving, text
+
+
+@pytest.mark.parametrize("cache", CACHES.values(), ids=CACHES)
+def test_a_tag_drops_the_pages_that_carry_it_and_no_others(make_site: Any, cache: Any) -> None:
+    def view(request: Any, tag: str) -> HttpResponse:
+        request.perfsuite.tags.add(tag)
+        return text(Vary="X-Side")
+
+    site = make_site({"p/<tag>/": view}, cache=cache)
+    asked = [("/p/a/", {}), ("/p/a/", {"x_side": "left"}), ("/p/b/", {})]
+    for url, headers in asked:
+        site.get(url, **headers)
+    site.runs.clear()
+
+    invalidate_tags("a")
+    for _ in range(2):
+        for url, headers in asked:
+            site.get(url, **headers)
+
+    assert site.runs == ["/p/a/", "/p/a/"]
+
+
+def test_tags_of_cached_values_and_of_fragments_are_the_pages_too(make_site: Any) -> None:
+    @cached(60, tags=["menu:{n}"])
+    def menu(n: int) -> str:
+        return "menu"
+
+    @cached(60, tags=["footer"])
+    async def footer() -> str:
+        return "footer"
+
+    template = engines["django"].from_string(
+        '{% load tiered_cache %}{% tieredcache 60 "side" tags="side" %}side{% endtieredcache %}'
+    )
+
+    async def view(request: Any) -> HttpResponse:
+        return text(menu(1) + await footer() + template.render())
+
+    site = make_site({"p/": view}, options={"TAG_HEADERS": ["Surrogate-Key", "Cache-Tag"]})
+    for _ in range(2):  # the second time, all of them are hits
+        answer = site.get("/p/")
+        assert answer["Surrogate-Key"] == "footer menu:1 side"
+        assert answer["Cache-Tag"] == "footer,menu:1,side"
+        invalidate_tags("other")
+    runs = len(site.runs)
+    for tag in ("footer", "menu:1", "side"):
+        invalidate_tags(tag)
+        site.get("/p/")
+
+    assert runs == 1
+    assert len(site.runs) == 4
+
+
+def test_tags_are_not_told_to_the_outside_unless_asked_for(make_site: Any) -> None:
+    site = make_site({"p/": cache_response(60, tags=["secret"])(lambda request: text())})
+
+    for _ in range(2):
+        assert not any("secret" in value for _, value in site.get("/p/").items())
+
+
+def test_tags_by_callable_get_the_request_and_the_arguments(make_site: Any) -> None:
+    view = cache_response(60, tags=lambda request, slug: [f"{request.method}:{slug}"])(
+        lambda request, slug: text(cache_control=None)
+    )
+    site = make_site({"p/<slug>/": view})
+    site.get("/p/a/")
+    invalidate_tags("GET:a")
+    site.get("/p/a/")
+
+    assert len(site.runs) == 2
+
+
+def test_the_client_is_told_which_tags_its_request_invalidated(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        if request.method == "POST":
+            invalidate_tags("pages", "page:1")
+            invalidate_tags("perfsuite:internal", "pages")
+        return text(cache_control=None)
+
+    site = make_site({"p/": view})
+
+    assert site.post("/p/")["X-Perfsuite-Invalidate"] == "pages,page:1"
+    assert not site.get("/p/").has_header("X-Perfsuite-Invalidate")
+
+    site = make_site({"p/": view}, options={"INVALIDATE_HEADER": False})
+    assert not site.post("/p/").has_header("X-Perfsuite-Invalidate")
+
+
+def test_very_many_tags_are_told_as_all(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        invalidate_tags(*[f"page:{i}" for i in range(500)])
+        return text(cache_control=None)
+
+    assert make_site({"p/": view}).post("/p/")["X-Perfsuite-Invalidate"] == "*"
+
+
+def test_a_cdn_hears_of_invalidated_tags_and_its_failure_hurts_nobody(make_site: Any) -> None:
+    heard: list[Any] = []
+
+    def purge(*, tags: Any, mode: str, **kwargs: Any) -> None:
+        heard.append((tags, mode))
+        raise RuntimeError("the CDN is away")
+
+    tags_invalidated.connect(purge)
+    try:
+        invalidate_tags("a", "b", mode="remove")
+    finally:
+        tags_invalidated.disconnect(purge)
+
+    assert heard == [(("a", "b"), "remove")]
+
+
+@pytest.mark.parametrize("cache", [TIERED, LOCMEM], ids=["tiered", "locmem"])
+def test_a_tag_that_is_invalidated_while_its_page_renders_is_never_served_old(cache: Any) -> None:
+    state = {"value": 0, "at": ""}
+
+    def change() -> None:
+        state["value"] += 1
+        invalidate_tags("t")
+
+    def view(request: Any) -> HttpResponse:
+        request.perfsuite.tags.add("t")
+        if state["at"] == "before":
+            change()
+        seen = state["value"]
+        if state["at"] == "after":
+            change()
+        return text(str(seen))
+
+    with serving(SYNC, {"p/": view}, cache=cache) as site:
+        for number in range(200):
+            state["at"] = ("before", "after", "")[number % 3]
+            site.get("/p/")
+            state["at"] = ""
+            assert site.get("/p/").body == str(state["value"]).encode()
+            change()
+            assert site.get("/p/").body == str(state["value"]).encode()
+
+
+def test_what_another_thread_invalidates_at_any_moment_is_never_served_afterwards() -> None:
+    value, invalidated = [0], [0]
+    tries = 10_000 if hypothesis.settings.default.max_examples > 1_000 else 1_000
+
+    def view(request: Any) -> HttpResponse:
+        request.perfsuite.tags.add("t")
+        return text(str(value[0]))
+
+    with serving(SYNC, {"p/": view}) as site:
+        stop = threading.Event()
+        wrong: list[Any] = []
+
+        def read() -> None:
+            while not stop.is_set():
+                at_least = invalidated[0]
+                got = int(site.client_of_thread().get("/p/").content)
+                if got < at_least:
+                    wrong.append((got, at_least))
+
+        threads = [threading.Thread(target=read) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for made in range(1, tries):
+            value[0] = made
+            invalidate_tags("t")
+            invalidated[0] = made
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    assert wrong == []
