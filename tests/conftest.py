@@ -43,6 +43,18 @@ MARK_OF_FILE = {
     "metrics/test_histogram.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
+    "responses/policy/test_cache_status.py": pytest.mark.alike,
+    "responses/policy/test_conditional.py": pytest.mark.alike,
+    "responses/policy/test_deciding.py": pytest.mark.alike,
+    "responses/policy/test_directives.py": pytest.mark.alike,
+    "responses/policy/test_fields.py": pytest.mark.alike,
+    "responses/policy/test_freshness.py": pytest.mark.alike,
+    "responses/policy/test_hostile.py": pytest.mark.alike,
+    "responses/policy/test_invalidation.py": pytest.mark.alike,
+    "responses/policy/test_ranges.py": pytest.mark.alike,
+    "responses/policy/test_storing.py": pytest.mark.alike,
+    "responses/policy/test_validation.py": pytest.mark.alike,
+    "responses/policy/test_varying.py": pytest.mark.alike,
     "test_timing.py": pytest.mark.alike,
 }
 
