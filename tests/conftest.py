@@ -52,6 +52,7 @@ MARK_OF_FILE = {
     "responses/policy/test_hostile.py": pytest.mark.alike,
     "responses/policy/test_invalidation.py": pytest.mark.alike,
     "responses/policy/test_ranges.py": pytest.mark.alike,
+    "responses/policy/test_reference.py": pytest.mark.once,
     "responses/policy/test_storing.py": pytest.mark.alike,
     "responses/policy/test_validation.py": pytest.mark.alike,
     "responses/policy/test_varying.py": pytest.mark.alike,

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfsuite.responses.policy import DEFAULT, Policy, Stored, current_age, freshness_lifetime, keep, terms
+from perfsuite.responses.policy import (
+    DEFAULT,
+    Policy,
+    Stored,
+    current_age,
+    freshness_lifetime,
+    keep,
+    served_headers,
+    terms,
+)
 from tests.responses.policy.messages import NOW, http, kept, request, response
 
 DAY = 86_400.0
@@ -167,6 +176,13 @@ def test_an_age_that_is_malformed_is_ignored(value: str) -> None:
 
 def test_an_enormous_age_makes_the_response_stale() -> None:
     assert age(age="9" * 65536) == 2**31
+
+
+def test_a_response_from_the_store_has_its_age_and_not_the_one_it_came_with() -> None:
+    stored = kept(cache_control="max-age=60", age="15", x="1")
+    served = served_headers(stored.response.headers, current_age(stored, NOW + 30.9))
+    assert served == {**stored.response.headers, "age": "45"}
+    assert served_headers({}, 1e12) == {"age": "2147483648"}
 
 
 def test_age_is_never_negative() -> None:

@@ -249,3 +249,8 @@ def test_a_date_that_is_there_is_kept() -> None:
 
 def test_trailer_fields_have_no_place_among_the_stored_ones() -> None:
     assert stored_headers({"trailer": "x-checksum", "x-a": "1"}) == {"x-a": "1"}
+
+
+def test_directives_are_stored_as_they_came() -> None:
+    for value in ("Max-Age=60 ,no-transform", 'max-age=60, community="UCI"', 'max-age=060, no-cache="X-A"'):
+        assert kept(cache_control=value).response.headers["cache-control"] == value

@@ -10,7 +10,10 @@ from perfsuite.responses.policy import (
     Stored,
     freshen,
     freshen_by_head,
+    keep,
     may_store,
+    precondition,
+    select,
     validation_request,
     validators,
     whole_request,
@@ -187,3 +190,22 @@ def test_a_200_to_head_updates_what_has_its_validators_and_length(
         assert found.response.headers["kept"] == "1"
         assert found.response.headers.get("content-length") == had.get("content_length")
         assert decided(found, 159) == ("hit", "fresh")
+
+
+def test_a_304_about_an_entity_tag_that_the_client_has_not_gives_it_the_whole() -> None:
+    stored = kept(cache_control="max-age=60", etag='"ours"')
+    asked = request(if_none_match='"theirs"')
+    assert validation_request(asked, stored).headers == {"if-none-match": '"ours"'}
+    found = updated(stored, etag='"ours"')
+    assert found is not None
+    assert precondition(asked, found.response, LATER) is None
+    assert precondition(request(if_none_match='"theirs", "ours"'), found.response, LATER) == 304
+
+
+def test_a_full_answer_to_a_validation_takes_the_place_of_what_was_stored() -> None:
+    old = kept(cache_control="max-age=60", etag='"a"')
+    full = response(200, cache_control="max-age=60", etag='"b"')
+    assert may_store(request(), full).ok
+    new = keep(request(), full, LATER, LATER)
+    assert select([old, new], request()) is new
+    assert select([new, old], request()) is new
