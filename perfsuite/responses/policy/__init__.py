@@ -10,7 +10,7 @@ from __future__ import annotations
 from perfsuite.responses.policy.cache_status import cache_status
 from perfsuite.responses.policy.conditional import not_modified_headers, precondition
 from perfsuite.responses.policy.deciding import decide
-from perfsuite.responses.policy.freshness import current_age, freshness_lifetime, terms
+from perfsuite.responses.policy.freshness import current_age, freshness_lifetime, served_headers, terms
 from perfsuite.responses.policy.invalidation import invalidated_uris
 from perfsuite.responses.policy.model import (
     DEFAULT,
@@ -74,6 +74,7 @@ __all__ = [
     "partial_headers",
     "precondition",
     "select",
+    "served_headers",
     "stored_headers",
     "terms",
     "unsatisfiable_headers",

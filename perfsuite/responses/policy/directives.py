@@ -23,6 +23,7 @@ _NO_CACHE: Final[Directives] = MappingProxyType({"no-cache": None})
 # What a field is taken for that is too long to read, or whose quotes do not close and may hide something.
 _UNREADABLE: Final[Directives] = MappingProxyType({"no-store": None, "no-cache": None, "private": None})
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_CLOSED = re.compile(rf'(?:[^"]++|{_QUOTED.pattern})*+', re.DOTALL)
 _ITEM = re.compile(rf'(?:[^",]++|{_QUOTED.pattern})++', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -38,7 +39,7 @@ def parse(value: str) -> Directives:
 def _parsed(value: str) -> Directives:
     items: Iterable[str]
     if '"' in value:
-        if '"' in _QUOTED.sub("", value):
+        if _CLOSED.fullmatch(value) is None:
             return _UNREADABLE
         items = (found[0] for found in _ITEM.finditer(value))
     else:

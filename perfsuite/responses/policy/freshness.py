@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfsuite.responses.policy import directives
 from perfsuite.responses.policy.directives import Directives, duration, forbids_all
-from perfsuite.responses.policy.fields import date, seconds
+from perfsuite.responses.policy.fields import MAX_SECONDS, date, seconds
 from perfsuite.responses.policy.model import (
     DEFAULT,
     HEURISTICALLY_CACHEABLE,
@@ -53,6 +53,11 @@ def current_age(stored: Stored, now: float) -> float:
         initial = _initial_age(stored.response.headers, stored.asked_at, stored.answered_at)
         return max(0.0, now - stored.answered_at + initial)
     return max(0.0, now - known.born_at)
+
+
+def served_headers(headers: Headers, age: float) -> dict[str, str]:
+    """Return the fields of a response that is served from the store: with its Age in place of the one it came with."""
+    return {**headers, "age": str(min(int(age), MAX_SECONDS))}
 
 
 def has_explicit_lifetime(headers: Headers, given: Directives, targeted: bool, policy: Policy) -> bool:

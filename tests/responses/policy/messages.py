@@ -27,7 +27,10 @@ def response(status: int = 200, **fields: str) -> policy.Response:
 
 
 def kept(
-    asked: policy.Request | None = None, settings: policy.Policy = policy.DEFAULT, status: int = 200, **fields: str
+    asked: policy.Request | None = None,
+    settings: policy.Policy = policy.DEFAULT,
+    status: int = 200,
+    **fields: str,
 ) -> policy.Stored:
     """Return what is stored at NOW of a response with the fields."""
     return policy.keep(asked or request(), response(status, **fields), NOW, NOW, settings)

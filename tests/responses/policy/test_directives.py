@@ -31,7 +31,9 @@ from perfsuite.responses.policy.structured import dictionary
         ("no-store =", {"no-store": " "}),
     ],
 )
-def test_names_are_caseless_and_arguments_tokens_or_quoted_strings(value: str, read: dict[str, str | None]) -> None:
+def test_names_are_caseless_and_arguments_tokens_or_quoted_strings(
+    value: str, read: dict[str, str | None]
+) -> None:
     assert directives.parse(value) == read
 
 
@@ -184,7 +186,9 @@ def test_any_text_is_read_without_an_exception(text: str) -> None:
     name=st.sampled_from(["no-store", "private", "NO-STORE", "Private", " private\t"]),
     after=st.text(alphabet='abc="\\ ,', max_size=20),
 )
-def test_a_prohibition_between_commas_is_never_lost_unless_it_is_quoted(before: str, name: str, after: str) -> None:
+def test_a_prohibition_between_commas_is_never_lost_unless_it_is_quoted(
+    before: str, name: str, after: str
+) -> None:
     value = f"{before},{name},{after}"
     if '"' in before:
         value = value.replace('"', "")

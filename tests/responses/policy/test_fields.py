@@ -109,10 +109,14 @@ def test_a_date_is_not_of_this_machines_zone(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_leap_second_is_the_one_after_the_last() -> None:
-    assert fields.date("Sat, 31 Dec 2016 23:59:60 GMT", NOW) == fields.date("Sun, 01 Jan 2017 00:00:00 GMT", NOW)
+    assert fields.date("Sat, 31 Dec 2016 23:59:60 GMT", NOW) == fields.date(
+        "Sun, 01 Jan 2017 00:00:00 GMT", NOW
+    )
 
 
-@pytest.mark.parametrize(("year", "means"), [("27", 2027), ("77", 2077), ("78", 1978), ("99", 1999), ("00", 2000)])
+@pytest.mark.parametrize(
+    ("year", "means"), [("27", 2027), ("77", 2077), ("78", 1978), ("99", 1999), ("00", 2000)]
+)
 def test_two_digits_mean_at_most_fifty_years_ahead(year: str, means: int) -> None:
     now = datetime(2027, 1, 15, tzinfo=UTC).timestamp()
     read = fields.date(f"Friday, 01-Jan-{year} 00:00:00 GMT", now)
