@@ -1,8 +1,8 @@
 """What the response cache costs and saves, beside Django's own middleware for it, in one process and one run.
 
-Each case is a handler of its own with its middleware, driven in process, sync through WSGI's handler and async through ASGI's. All
-take turns, a batch each, in an order that is random anew in each round. Printed are medians of the batches' times for one request,
-the microseconds over the floor (the same view in a bare handler), and the ratio to Django's middleware where it has the case.
+Each case is a handler of its own with its middleware, driven in process, sync and async. All take turns, a batch each, in an
+order that is random anew in each round. Printed are medians of the batches' times for one request, and the microseconds over
+the floor, the same view in a bare handler.
 
     python benchmarks/responses.py [--rounds 60] [--requests 50] [--only hit]
 """

@@ -19,8 +19,8 @@ from perfsuite.caching.tiered import TieredCache
 
 logger = logging.getLogger("perfsuite.caching")
 
-# Sent after ``invalidate_tags`` in the process that called it, once the caches know: for what else depends on tags, such as a CDN.
-# With ``tags`` (a tuple), ``mode`` and ``cache`` (None: all). A receiver that raises is logged and hurts nobody.
+# Sent after ``invalidate_tags`` in the process that called it, once the caches know: for what else depends on tags, such as
+# a CDN. With ``tags`` (a tuple), ``mode`` and ``cache`` (None: all). A receiver that raises is logged and hurts nobody.
 tags_invalidated = Signal()
 
 

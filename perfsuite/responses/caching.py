@@ -1,8 +1,8 @@
 """``ResponseCacheMiddleware``: what was answered once is answered again, to whom it may be.
 
-It belongs outside of sessions, users and CSRF, inside of SecurityMiddleware and CompressionMiddleware; TenantMiddleware outside of it,
-for pages of one tenant. What is everyone's is looked up before the request goes any further; what is one user's, in
-``process_view``, when the session is known.
+It belongs outside of sessions, users and CSRF, inside of SecurityMiddleware and CompressionMiddleware; TenantMiddleware
+outside of it, for pages of one tenant. What is everyone's is looked up before the request goes any further; what is one
+user's, in ``process_view``, when the session is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.utils import translation
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
-from perfsuite.responses import answering, inner, kinds, pages, serving, tagging, variants
+from perfsuite.responses import answering, forwarding, inner, kinds, pages, serving, tagging, variants
 from perfsuite.responses.config import Config, current_config
 from perfsuite.responses.exchange import Exchange, RequestFields
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
@@ -91,7 +91,7 @@ class ResponseCacheMiddleware:
             method = request.method
             if store is None or method in ("OPTIONS", "TRACE"):
                 return None
-            if method == "GET" or method == "HEAD":
+            if method in ("GET", "HEAD"):
                 return self._enter_safe(request, config, store)
             exchange = Exchange(request, config)
             key, parts, tenant, language = _placed(request, config)
@@ -178,7 +178,7 @@ class ResponseCacheMiddleware:
     ) -> HttpResponseBase | None:
         """Look a user's page up, where the view keeps one for each user."""
         steps = inner.steps_for(request, view, self._refresh)
-        return None if steps is None else take(steps, _no_view, request)  # type: ignore[no-any-return]
+        return None if steps is None else take(steps, _no_view, request)
 
     async def aprocess_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
@@ -207,7 +207,9 @@ class ResponseCacheMiddleware:
 
 def _other(exchange: Exchange) -> Steps:
     return (
-        serving.view(exchange) if exchange.request.method in SAFE_METHODS else tagging.serve_unsafe(exchange)
+        forwarding.view(exchange)
+        if exchange.request.method in SAFE_METHODS
+        else tagging.serve_unsafe(exchange)
     )
 
 

@@ -33,12 +33,12 @@ def cache_response(
 ) -> Callable[[V], V]:
     """Keep a view's responses ``timeout`` seconds long in this site's cache (None: as their own fields say).
 
-    ``per`` says whose they are: "everyone"; "tenant", which needs TenantMiddleware outside of the cache; or "user": of one user in
-    one session, dropped at logout and when the user is saved. ``tags`` are templates with the names of the view's arguments,
-    ``"page:{slug}"`` or ``"tenant:{tenant_id}"``, or a callable that gets the request and the arguments. ``vary_on`` names header fields,
-    and cookies as ``"cookie:theme"``. For ``stale_for`` seconds more a response is served while it is made anew, or when that
-    fails. ``etag`` and ``last_modified`` are as in Django's ``condition``: a client that has what they say gets a 304 without
-    the view. What belongs to somebody is still not stored for everyone.
+    ``per`` says whose they are: "everyone"; "tenant", which needs TenantMiddleware outside of the cache; or "user": of one user
+    in one session, dropped at logout and when the user is saved. ``tags`` are templates with the names of the view's
+    arguments, ``"page:{slug}"`` or ``"tenant:{tenant_id}"``, or a callable that gets the request and the arguments. ``vary_on``
+    names header fields, and cookies as ``"cookie:theme"``. For ``stale_for`` seconds more a response is served while it is
+    made anew, or when that fails. ``etag`` and ``last_modified`` are as in Django's ``condition``: a client that has what they
+    say gets a 304 without the view. What belongs to somebody is still not stored for everyone.
     """
     if callable(timeout):
         raise TypeError(

@@ -1,7 +1,8 @@
 """Identical requests at once: one runs its view, the others wait and look again whether there is a page.
 
-Nobody is handed another's response; a page goes through the store and its rules. A flight ends with True (look again), with False
-(the answer was of no use to anybody else: run at once, all of you), or abandoned (it failed: one of those who waited tries again).
+Nobody is handed another's response; a page goes through the store and its rules. A flight ends with True (look again), with
+False (the answer was of no use to anybody else: run at once, all of you), or abandoned (it failed: one of those who waited
+tries again).
 """
 
 from __future__ import annotations

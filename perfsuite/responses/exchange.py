@@ -13,7 +13,6 @@ from django.http import HttpRequest
 
 from perfsuite.responses import identity, keys
 from perfsuite.responses.config import Config
-from perfsuite.responses.pages import Page
 from perfsuite.responses.policy import Request
 
 EVERYONE, TENANT, USER = "everyone", "tenant", "user"
@@ -71,12 +70,12 @@ class RequestFields:
 
 
 class Exchange:
-    """A request on its way to its view. Hosts use ``tags``: a set; what is in it when the response is there, the page carries."""
+    """A request on its way to its view. Hosts add to ``tags``, a set: what is in it in the end, the page carries."""
 
     __slots__ = (
-        "answered", "asked_at", "config", "cookies", "failure", "host", "invalidated", "key", "language", "mark", "never", "options",
-        "outcome", "path", "policy_request", "query", "reason", "refreshing", "request", "response", "scheme", "seconds", "shared",
-        "store", "tags", "tenant", "user", "user_key", "validated",
+        "answered", "asked_at", "config", "cookies", "failure", "host", "invalidated", "key", "language", "mark",
+        "never", "options", "outcome", "path", "query", "reason", "refreshing", "request", "response", "scheme",
+        "seconds", "shared", "store", "tags", "tenant", "user", "user_key",
     )  # fmt: skip
 
     def __init__(self, request: HttpRequest, config: Config) -> None:
@@ -88,7 +87,6 @@ class Exchange:
         self.answered = False  # by the hook inside the other middlewares
         self.refreshing = False  # nobody waits for the answer
         self.shared = False  # the answer is stored, and fresh, for others who wait
-        self.validated: Page | None = None
         self.invalidated: dict[str, None] = {}
         self.outcome = self.reason = ""
         self.seconds = 0.0

@@ -1,8 +1,8 @@
 """Whether a response can belong to somebody. The rule is that of a safe: what is not known to be everyone's is not.
 
-Nothing here asks who the user is; it looks at what the view has asked. Cookies are watched, because a page that depends on one
-and does not say so would be shown to others: who reads a cookie, other than the parts of Django whose cookies are dealt with here,
-has made the page somebody's.
+Nothing here asks who the user is; it looks at what the view has asked. Cookies are watched, because a page that depends on
+one and does not say so would be shown to others: who reads a cookie, other than the parts of Django whose cookies are dealt
+with here, has made the page somebody's.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class WatchedCookies(dict[str, str]):
         self.read.add(EVERYTHING)
         return super().__eq__(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as a dict's
+    __hash__ = None  # as a dict's
 
     def __or__(self, other: Any) -> Any:
         return self.copy() | other
@@ -189,15 +189,16 @@ def why_not_repeatable(request: HttpRequest, response: HttpResponseBase) -> str:
     if _was_made(held.get("_csp_nonce")) or _was_made(held.get("csp_nonce")):
         return "nonce"
     for name in ("Content-Security-Policy", "Content-Security-Policy-Report-Only"):
-        if response.has_header(name) and "'nonce-" in str(response[name]):  # type: ignore[index]
+        if response.has_header(name) and "'nonce-" in str(response[name]):
             return "nonce"
     return "remote-user" if meta.get("REMOTE_USER") else ""
 
 
 def _cookie_read(request: HttpRequest, cookies: WatchedCookies | None, allowed: Iterable[str]) -> str:
-    if cookies is None or request.__dict__.get("COOKIES") is not cookies:
+    held = request.__dict__.get("COOKIES")
+    if held is not cookies or cookies is None:
         return "cookies"
-    return "" if cookies.read.issubset(allowed) else "cookies"
+    return "" if cookies.read <= {*allowed} else "cookies"
 
 
 def _was_made(lazy: Any) -> bool:
@@ -229,11 +230,15 @@ def user_of(request: HttpRequest) -> tuple[str, str, str, str] | None:
     session = request.__dict__.get("session")
     if session is None:
         return None
-    found = (session.get("_auth_user_id"), session.get("_auth_user_backend"), session.get("_auth_user_hash"))
+    found: Any = (
+        session.get("_auth_user_id"),
+        session.get("_auth_user_backend"),
+        session.get("_auth_user_hash"),
+    )
     key = getattr(session, "session_key", None)
     if not all(type(part) is str and part for part in (*found, key)):
         return None
-    return (*found, key)
+    return (*found, str(key))
 
 
 def user_tag(pk: object) -> str:

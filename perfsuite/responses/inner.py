@@ -8,10 +8,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from perfsuite.responses import answering, identity, looking, pages, serving
+from perfsuite.responses import identity, looking, pages
 from perfsuite.responses.exchange import USER, Exchange, ViewOptions
 from perfsuite.responses.pages import Page
 from perfsuite.responses.policy import Action, decide
+from perfsuite.responses.replying import from_page
 from perfsuite.responses.steps import HOST, Steps
 from perfsuite.responses.store import faults
 
@@ -61,11 +62,10 @@ def _look(exchange: Exchange, options: ViewOptions, refresh: Callable[[Exchange,
     if decision.action not in (Action.HIT, Action.STALE):
         return None
     outcome = "hit" if decision.action is Action.HIT else "stale"
-    response = yield from serving.from_page(exchange, key, page, outcome, decision.reason)
+    response = yield from from_page(exchange, key, page, outcome, decision.reason)
     if response is None:
         return None
     exchange.answered = True
     if decision.refresh:
         refresh(exchange, key, page)
-    answering.shows_details(request)
     return response

@@ -1,7 +1,7 @@
 """Keys: of a page (what is asked for, and for whom), of a variant of it, and of the tag that stands for its URI.
 
-Parts are never joined without their lengths, so no two different requests share a key. A query string that is too long to be looked
-into counts as it is.
+Parts are never joined without their lengths, so no two different requests share a key. A query string that is too long to be
+looked into counts as it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finding the page that a request may get, and putting one where it will be found.
 
-Under the key of what is asked for stands the page itself; where pages of one URI differ by ``Vary``, an index of the fields that they
-differ by, newest first, and of the variants, whose number is bounded.
+Under the key of what is asked for stands the page itself; where pages of one URI differ by ``Vary``, an index of the fields
+that they differ by, newest first, and of the variants, whose number is bounded.
 """
 
 from __future__ import annotations

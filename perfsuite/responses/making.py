@@ -40,7 +40,7 @@ def dress(exchange: Exchange, response: HttpResponseBase) -> None:
         return
     fields = (*options.fields, "Cookie") if options.cookies else options.fields
     if fields:
-        patch_vary_headers(response, list(fields))  # type: ignore[arg-type]
+        patch_vary_headers(response, list(fields))
     headers: Any = response
     if (
         options.timeout is not None
@@ -62,10 +62,8 @@ def why_not(exchange: Exchange, response: HttpResponseBase) -> str:
 
 def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
     options = options_of(exchange)
-    if exchange.never:
-        return "never"
-    if not getattr(response, "is_rendered", True):
-        return "unrendered"
+    if exchange.never or not getattr(response, "is_rendered", True):
+        return "never" if exchange.never else "unrendered"
     if exchange.options is None and exchange.config.needs_words and _says_nothing(exchange, response):
         return "no-lifetime"
     policy_request, policy = exchange.as_policy_sees_it(), _policy(exchange)
@@ -128,7 +126,7 @@ def _policy(exchange: Exchange) -> Policy:
 
 
 def response_seen(exchange: Exchange, response: HttpResponseBase) -> dict[str, str]:
-    """Return a response's fields as the policy sees them: with the decorator's timeout or the default one as a field of its own."""
+    """Return a response's fields as the policy sees them, the timeout of the decorator or the default one among them."""
     seen = pages.lower(pages.fields_of(response))
     seen.pop(DIRECTIVE_FIELD, None)
     if response.cookies:

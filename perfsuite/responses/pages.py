@@ -161,7 +161,7 @@ def _put_publicly(response: HttpResponseBase, fields: Fields) -> None:
 
 def _put_directly(response: HttpResponseBase, fields: Fields) -> None:
     # They were checked when the view set them; checking each again costs as much as all the rest of a hit.
-    response.headers._store = dict(fields)  # type: ignore[attr-defined]  # noqa: SLF001
+    response.headers._store = dict(fields)  # noqa: SLF001
 
 
 def _choose() -> Any:

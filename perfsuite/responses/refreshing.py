@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 from io import BytesIO
@@ -19,9 +18,11 @@ from django.http import HttpRequest
 
 from perfsuite.caching import refresh
 from perfsuite.metrics.request import suppress
-from perfsuite.responses import deduplication, looking, pages, serving
+from perfsuite.responses import deduplication, looking, pages
 from perfsuite.responses.deduplication import failed, leading
 from perfsuite.responses.exchange import Exchange
+from perfsuite.responses.forwarding import forward
+from perfsuite.responses.making import COOKIE_FIELD
 from perfsuite.responses.pages import Page
 from perfsuite.responses.steps import ASK, Steps, atake, take
 
@@ -120,7 +121,7 @@ def _again(exchange: Exchange, key: str, page: Page) -> Steps:
         if pages.is_page(held) and held[pages.ANSWERED_AT] > page[pages.ANSWERED_AT]:
             return
         whole = yield from looking.with_body(exchange, key, page)
-        response = yield from serving.forward(exchange, whole)
+        response = yield from forward(exchange, whole)
         if response.streaming:
             response.close()
         if not exchange.shared and not exchange.user_key:
@@ -169,9 +170,7 @@ def _cookies_kept(request: HttpRequest, page: Page, is_users: bool) -> str:
     if is_users or not header:
         return header
     names = {
-        name[len(looking.COOKIE_FIELD) :]
-        for name, _ in page[pages.VARYING]
-        if name.startswith(looking.COOKIE_FIELD)
+        name[len(COOKIE_FIELD) :] for name, _ in page[pages.VARYING] if name.startswith(COOKIE_FIELD)
     } | {settings.LANGUAGE_COOKIE_NAME}
     cookies: Any = request.COOKIES
     get = getattr(cookies, "plain", cookies.get)
@@ -181,8 +180,3 @@ def _cookies_kept(request: HttpRequest, page: Page, is_users: bool) -> str:
         if value is not None:
             kept[name] = value
     return "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in kept.values())
-
-
-def now() -> float:
-    """Return the present."""
-    return time.time()

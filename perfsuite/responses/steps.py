@@ -39,7 +39,8 @@ def take(steps: Steps, get_response: Callable[[Any], HttpResponseBase], request:
                 elif kind is WAIT:
                     result = wait(*work)
                 else:
-                    result = time.sleep(work)
+                    time.sleep(work)
+                    result = None
             except BaseException as exc:  # noqa: BLE001 - it is the steps' to deal with
                 kind, work = steps.throw(exc)
             else:
@@ -63,7 +64,8 @@ async def atake(steps: Steps, get_response: Callable[[Any], Any], request: Any, 
                 elif kind is WAIT:
                     result = await await_(*work)
                 else:
-                    result = await asyncio.sleep(work)
+                    await asyncio.sleep(work)
+                    result = None
             except BaseException as exc:  # noqa: BLE001 - it is the steps' to deal with
                 kind, work = steps.throw(exc)
             else:

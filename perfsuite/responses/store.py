@@ -7,6 +7,7 @@ what was made while one of its tags was invalidated is not stored.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
@@ -50,10 +51,8 @@ class Faults:
         if now < self._quiet_until:
             return
         self._quiet_until = now + LOG_EVERY_S
-        try:
+        with contextlib.suppress(Exception):  # a handler of the host's may be what fails
             logger.error("%s failed, and the view answers: %s: %s", what, type(exc).__name__, exc)
-        except Exception:  # noqa: BLE001, S110 - a handler of the host's
-            pass
 
 
 faults = Faults()
@@ -239,7 +238,8 @@ class TieredStore(Store):
                 return "alone"
             return None if token is None else token.decode("latin-1")
 
-        return self._guarded(do, "alone")
+        otherwise: str | None = "alone"
+        return self._guarded(do, otherwise)
 
     def unlock(self, key: str, token: str) -> None:
         """Give the turn back."""

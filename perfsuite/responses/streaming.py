@@ -68,7 +68,7 @@ class _Kept:
             faults.add(exc, "Storing a streamed response")
 
     def _is_whole(self) -> bool:
-        told = str(self.response.get("Content-Length", self.length))
+        told = str(self.response.get("Content-Length", str(self.length)))
         return told.strip() == str(self.length)
 
 

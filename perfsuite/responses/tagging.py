@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.signals import setting_changed
-
 from perfsuite.caching.functions import tags_invalidated
-from perfsuite.responses import identity, keys, pages, serving
+from perfsuite.responses import identity, keys, pages
 from perfsuite.responses.config import current_config
 from perfsuite.responses.exchange import Exchange, current
+from perfsuite.responses.forwarding import view
 from perfsuite.responses.policy import Request, Response, invalidated_uris
 from perfsuite.responses.steps import ASK, Steps
 from perfsuite.responses.store import Store, TieredStore, faults, store_of
@@ -22,7 +21,7 @@ HEADER = "X-Perfsuite-Invalidate"
 
 def serve_unsafe(exchange: Exchange) -> Steps:
     """Run the view of a request that may change something, and drop what is outdated by it (RFC 9111 4.4)."""
-    response = yield from serving.view(exchange)
+    response = yield from view(exchange)
     tags = _outdated(exchange, response)
     store: Store = exchange.store
     if tags:
@@ -87,6 +86,3 @@ def connect() -> None:
 
     tags_invalidated.connect(_on_invalidated, dispatch_uid=_UID)
     users.connect()
-
-
-__all__ = ["connect", "drop_all_users", "drop_user", "serve_unsafe", "setting_changed"]

@@ -31,7 +31,9 @@ NOT_STORED = {
 
 @pytest.mark.parametrize("cache", CACHES.values(), ids=CACHES)
 @pytest.mark.parametrize("control", STORED.values(), ids=STORED)
-def test_what_may_be_stored_is_answered_again_without_the_view(make_site: Any, control: str, cache: Any) -> None:
+def test_what_may_be_stored_is_answered_again_without_the_view(
+    make_site: Any, control: str, cache: Any
+) -> None:
     site = make_site({"p/": lambda request: text("x" * 20_000, control)}, cache=cache)
 
     first, second = site.get("/p/"), site.get("/p/")
@@ -332,7 +334,9 @@ def test_a_template_response_is_stored_rendered(make_site: Any) -> None:
 # Streams
 
 
-def _streaming(site_kind: str, make: Callable[[], Any], **fields: str) -> Callable[[Any], StreamingHttpResponse]:
+def _streaming(
+    site_kind: str, make: Callable[[], Any], **fields: str
+) -> Callable[[Any], StreamingHttpResponse]:
     def view(request: Any) -> StreamingHttpResponse:
         response = StreamingHttpResponse(make(), content_type="text/plain")
         response["Cache-Control"] = "max-age=60"
@@ -377,7 +381,9 @@ def test_a_stream_that_is_too_long_is_passed_and_not_stored(make_site: Any, kind
 
 
 def test_a_stream_of_events_is_never_stored(make_site: Any, kind: str) -> None:
-    site = make_site({"p/": _streaming(kind, lambda: iter([b"data: 1\n\n"]), Content_Type="text/event-stream")})
+    site = make_site(
+        {"p/": _streaming(kind, lambda: iter([b"data: 1\n\n"]), Content_Type="text/event-stream")}
+    )
 
     assert [site.get("/p/").body for _ in range(2)] == [b"data: 1\n\n"] * 2
     assert len(site.runs) == 2
@@ -403,7 +409,9 @@ def test_what_becomes_of_requests_is_recorded(make_site: Any) -> None:
         site.get(url)
     site.post("/p/")
 
-    taken = {key: counter.count for key, counter in recorder.take().items() if key[0].startswith("responses.")}
+    taken = {
+        key: counter.count for key, counter in recorder.take().items() if key[0].startswith("responses.")
+    }
     assert taken == {
         ("responses.cache", ("hit", "fresh")): 1,
         ("responses.cache", ("miss", "miss")): 1,

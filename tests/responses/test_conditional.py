@@ -19,7 +19,9 @@ DATE = "Mon, 01 Jan 2024 00:00:00 GMT"
 
 @pytest.mark.parametrize("length", [10, 200_000])
 @pytest.mark.parametrize("cache", CACHES.values(), ids=CACHES)
-def test_a_client_that_has_the_page_gets_a_304_without_the_view(make_site: Any, cache: Any, length: int) -> None:
+def test_a_client_that_has_the_page_gets_a_304_without_the_view(
+    make_site: Any, cache: Any, length: int
+) -> None:
     site = make_site({"p/": lambda request: text("x" * length, Last_Modified=DATE)}, cache=cache)
     tag = site.get("/p/")["ETag"]
 

@@ -142,7 +142,9 @@ def test_vary_on_names_fields_and_cookies(make_site: Any) -> None:
 
 
 def test_etags_by_function_answer_before_the_view_runs(make_site: Any) -> None:
-    site = make_site({"p/": cache_response(0, etag=lambda request: '"v1"')(lambda request: text(cache_control=None))})
+    site = make_site(
+        {"p/": cache_response(0, etag=lambda request: '"v1"')(lambda request: text(cache_control=None))}
+    )
     assert site.get("/p/")["ETag"] == '"v1"'
 
     assert site.get("/p/", if_none_match='"v1"').status_code == 304
@@ -174,7 +176,9 @@ def test_options_that_cannot_be_meant_are_refused() -> None:
 
 
 def test_a_tag_that_cannot_be_filled_in_means_that_nothing_is_stored(make_site: Any) -> None:
-    site = make_site({"p/": cache_response(60, tags=["page:{slug}"])(lambda request: text(cache_control=None))})
+    site = make_site(
+        {"p/": cache_response(60, tags=["page:{slug}"])(lambda request: text(cache_control=None))}
+    )
 
     assert [site.get("/p/").status_code for _ in range(2)] == [200, 200]
     assert len(site.runs) == 2
@@ -250,7 +254,9 @@ class TestUsersPages:
             assert users_site.get("/p/").body == b"None "
         assert len(users_site.runs) == 4
 
-    def test_a_hit_asks_for_no_user(self, users_site: Any, users: list[Any], django_assert_num_queries: Any) -> None:
+    def test_a_hit_asks_for_no_user(
+        self, users_site: Any, users: list[Any], django_assert_num_queries: Any
+    ) -> None:
         cookie = _cookie_of(users[0])
         users_site.get("/p/", **cookie)
 
@@ -270,7 +276,9 @@ class TestUsersPages:
         "change",
         ["logout", "password", "name", "permission", "group", "permission of group", "delete"],
     )
-    def test_a_change_of_the_user_drops_the_page(self, users_site: Any, users: list[Any], change: str) -> None:
+    def test_a_change_of_the_user_drops_the_page(
+        self, users_site: Any, users: list[Any], change: str
+    ) -> None:
         user, group = users[0], Group.objects.create(name="editors")
         client = Client()
         client.force_login(user)

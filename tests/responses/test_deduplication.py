@@ -18,7 +18,7 @@ from django.test import Client
 
 from perfsuite.responses import deduplication
 from perfsuite.responses.deduplication import MAX_KNOWN, Known
-from tests.responses.site import ASYNC, LOCMEM, SESSIONS, SYNC, TIERED, OURS, Site, gather, serving, text
+from tests.responses.site import ASYNC, LOCMEM, OURS, SESSIONS, SYNC, TIERED, Site, gather, serving, text
 from tests.valkey import Valkey, valkey
 
 MANY = 20
@@ -101,7 +101,10 @@ def test_requests_of_different_users_run_side_by_side() -> None:
             return text(str(name))
 
     with serving(
-        SYNC, {"p/": mine}, middleware=(OURS, SESSIONS), SESSION_ENGINE="django.contrib.sessions.backends.cache"
+        SYNC,
+        {"p/": mine},
+        middleware=(OURS, SESSIONS),
+        SESSION_ENGINE="django.contrib.sessions.backends.cache",
     ) as site:
         from django.contrib.sessions.backends.cache import SessionStore
 
@@ -205,16 +208,15 @@ def test_who_has_waited_long_enough_runs_alone() -> None:
             going.wait(20)
         return text()
 
-    with serving(SYNC, {"p/": view}, options={"WAIT_S": 0.1}) as site:
-        with ThreadPoolExecutor(1) as pool:
-            leader = pool.submit(lambda: Client().get("/p/"))
-            while not site.runs:
-                time.sleep(0.01)
-            answer = Client().get("/p/")
-            assert answer.content == b"hello"
-            assert "stored" not in answer["Cache-Status"]
-            going.set()
-            assert "stored" in leader.result()["Cache-Status"]
+    with serving(SYNC, {"p/": view}, options={"WAIT_S": 0.1}) as site, ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(lambda: Client().get("/p/"))
+        while not site.runs:
+            time.sleep(0.01)
+        answer = Client().get("/p/")
+        assert answer.content == b"hello"
+        assert "stored" not in answer["Cache-Status"]
+        going.set()
+        assert "stored" in leader.result()["Cache-Status"]
 
 
 @pytest.mark.parametrize("kind", [SYNC, ASYNC])
@@ -323,7 +325,9 @@ def _caches(server: Valkey, kind: str) -> dict[str, Any]:
 def _run_processes(caches: dict[str, Any], control: str) -> tuple[int, list[str]]:
     script = SCRIPT.format(root=".", caches=caches, control=control)
     processes = [
-        subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     try:

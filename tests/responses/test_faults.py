@@ -47,7 +47,9 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_a_cache_that_raises_on_every_call_leaves_all_answers_to_the_view(make_site: Any, logged: Any) -> None:
+def test_a_cache_that_raises_on_every_call_leaves_all_answers_to_the_view(
+    make_site: Any, logged: Any
+) -> None:
     site = make_site({"p/": lambda request: text()}, cache={"BACKEND": f"{__name__}.RaisingCache"})
 
     started = time.monotonic()
@@ -83,7 +85,9 @@ def test_a_cache_that_holds_something_else_is_a_miss(make_site: Any, monkeypatch
 
 
 @pytest.mark.parametrize("step", ["decide", "may_store", "keep"])
-def test_a_policy_that_fails_leaves_the_answer_to_the_view(make_site: Any, monkeypatch: Any, step: str) -> None:
+def test_a_policy_that_fails_leaves_the_answer_to_the_view(
+    make_site: Any, monkeypatch: Any, step: str
+) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a rule")
 

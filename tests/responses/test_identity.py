@@ -168,7 +168,9 @@ def names_nonce(response: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "marks", [sets_cookie, sets_raw_cookie, varies_on_cookies, varies_with_space, names_nonce], ids=lambda does: does.__name__
+    "marks",
+    [sets_cookie, sets_raw_cookie, varies_on_cookies, varies_with_space, names_nonce],
+    ids=lambda does: does.__name__,
 )
 def test_a_response_that_is_somebodys_is_not_stored(make_site: Any, marks: Any) -> None:
     def view(request: Any) -> HttpResponse:
@@ -322,9 +324,12 @@ def test_watched_cookies_are_a_dict_that_tells_what_was_read() -> None:
     ]:
         watched = WatchedCookies({"a": "1"}, frozenset())
         read(watched)
-        assert found <= watched.read and bool(found) == bool(watched.read), read
+        assert found <= watched.read, read
+        assert bool(found) == bool(watched.read), read
 
-    assert watch_cookies(type("Odd", (), {"META": {"HTTP_COOKIE": "a=1"}, "COOKIES": []})(), frozenset()) is None  # type: ignore[arg-type]
+    assert (
+        watch_cookies(type("Odd", (), {"META": {"HTTP_COOKIE": "a=1"}, "COOKIES": []})(), frozenset()) is None
+    )  # type: ignore[arg-type]
 
 
 # Pairs of requests at random. Each view shows all of the request that it looks at; whoever gets a body that the request would
@@ -404,14 +409,33 @@ FIELDS: dict[str, list[Any]] = {
     "cache_control": [None, None, None, None, "no-cache", "max-stale"],
 }
 one_request = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in FIELDS.items()})
-controls = st.sampled_from(["max-age=60", "max-age=60", "max-age=60", "public, max-age=60", "s-maxage=60", "private, max-age=60", "max-age=0"])
+controls = st.sampled_from(
+    [
+        "max-age=60",
+        "max-age=60",
+        "max-age=60",
+        "public, max-age=60",
+        "s-maxage=60",
+        "private, max-age=60",
+        "max-age=0",
+    ]
+)
 # What the second request has in common with the first: most of it, else they would have nothing to do with each other.
 in_common = st.sets(st.sampled_from(sorted(FIELDS)), min_size=len(FIELDS) - 3)
-pairs = st.tuples(st.sampled_from(sorted(LOOKS)), controls, st.sampled_from([False, False, False, True]), one_request, one_request, in_common)
+pairs = st.tuples(
+    st.sampled_from(sorted(LOOKS)),
+    controls,
+    st.sampled_from([False, False, False, True]),
+    one_request,
+    one_request,
+    in_common,
+)
 
 
 def _headers(asked: dict[str, Any]) -> dict[str, str]:
-    headers = {name: value for name, value in asked.items() if value is not None and name not in ("user", "theme")}
+    headers = {
+        name: value for name, value in asked.items() if value is not None and name not in ("user", "theme")
+    }
     cookies = []
     if asked["user"] is not None:
         cookies.append(f"{settings.SESSION_COOKIE_NAME}={_session_of(asked['user'])}")

@@ -39,15 +39,26 @@ def test_only_equal_fields_share_a_variant_and_absent_is_not_empty(
     assert (variant_key("page", one) == variant_key("page", other)) == (one == other)
 
 
-@given(st.none() | parts | st.integers(), st.none() | parts | st.integers(), st.none() | parts | st.integers())
+@given(
+    st.none() | parts | st.integers(), st.none() | parts | st.integers(), st.none() | parts | st.integers()
+)
 def test_partitions_tell_numbers_from_digits_and_nobody_from_nothing(a: object, b: object, c: object) -> None:
-    assert (partition(tenant=a, user=b) == partition(tenant=a, user=c)) == (
-        b == c and type(b) is type(c)
-    )
+    assert (partition(tenant=a, user=b) == partition(tenant=a, user=c)) == (b == c and type(b) is type(c))
 
 
 def test_a_tenant_is_not_a_language() -> None:
-    assert len({partition(tenant=1), partition(tenant="1"), partition(language="1"), partition(), partition(tenant="")}) == 5
+    assert (
+        len(
+            {
+                partition(tenant=1),
+                partition(tenant="1"),
+                partition(language="1"),
+                partition(),
+                partition(tenant=""),
+            }
+        )
+        == 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,10 @@ def test_queries_by_their_rule(query: str, rule: str, allowed: tuple[str, ...], 
 
 
 def test_a_query_that_is_too_much_counts_as_it_is() -> None:
-    long, many = "b=" + "x" * 9_000 + "&a=1", "&".join(f"p{MAX_PARAMETERS - i}=1" for i in range(MAX_PARAMETERS + 1))
+    long, many = (
+        "b=" + "x" * 9_000 + "&a=1",
+        "&".join(f"p{MAX_PARAMETERS - i}=1" for i in range(MAX_PARAMETERS + 1)),
+    )
 
     assert canonical_query(long, SORTED) == long
     assert canonical_query(many, ALLOWED) == many

@@ -17,7 +17,12 @@ def test_single_ranges_are_served_from_the_stored_page(make_site: Any, cache: An
     site = make_site({"p/": lambda request: text(BODY)}, cache=cache)
     tag = site.get("/p/")["ETag"]
 
-    for wanted, start, end in [("0-9", 0, 9), ("39990-", 39_990, 39_999), ("-5", 39_995, 39_999), ("5-99999", 5, 39_999)]:
+    for wanted, start, end in [
+        ("0-9", 0, 9),
+        ("39990-", 39_990, 39_999),
+        ("-5", 39_995, 39_999),
+        ("5-99999", 5, 39_999),
+    ]:
         answer = site.get("/p/", range=f"bytes={wanted}")
         assert answer.status_code == 206
         assert answer.body.decode() == BODY[start : end + 1]

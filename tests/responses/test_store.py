@@ -30,7 +30,9 @@ def _redis(server: Valkey) -> dict[str, Any]:
 @pytest.fixture(params=["tiered", "locmem", "redis", "tiered over redis"])
 def store(request: pytest.FixtureRequest, server: Valkey) -> Iterator[Store]:
     shared = {"BACKEND": "perfsuite.caching.TieredCache", "OPTIONS": {"TIERS": {"cold": {"ALIAS": "shared"}}}}
-    default = {"tiered": TIERED, "locmem": LOCMEM, "redis": _redis(server), "tiered over redis": shared}[request.param]
+    default = {"tiered": TIERED, "locmem": LOCMEM, "redis": _redis(server), "tiered over redis": shared}[
+        request.param
+    ]
     with override_settings(CACHES={"default": default, "shared": _redis(server)}):
         caches["default"].clear()
         found = store_of("default")

@@ -1,0 +1,169 @@
+"""Running the view, and what becomes of its answer: stored, taken for a validation, or replaced by a stale page."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from perfsuite.caching.collected import collecting
+from perfsuite.responses import answering, looking, making, pages
+from perfsuite.responses.exchange import USER, Exchange, current
+from perfsuite.responses.pages import FRESH_UNTIL, Page
+from perfsuite.responses.policy import Action, Response, decide, freshen, may_store, validators
+from perfsuite.responses.replying import from_page, unsaid
+from perfsuite.responses.steps import VIEW, Steps
+from perfsuite.responses.streaming import tee
+
+
+def forward(exchange: Exchange, page: Page | None) -> Steps:
+    """Run the view, asking it only whether a stale page is still right where there is one, and store what it answers."""
+    request, config = exchange.request, exchange.config
+    asked = validators(pages.stored_of(page)) if page is not None else {}
+    before = _ask_with(request, asked) if asked else None
+    started = time.perf_counter()
+    try:
+        response = yield from view(exchange)
+    except Exception:
+        instead = None if page is None else (yield from _if_error(exchange, page))
+        if instead is None:
+            raise
+        return instead
+    finally:
+        exchange.seconds = time.perf_counter() - started
+        if before is not None:
+            _put_back(request, before)
+    if exchange.answered:
+        return response
+    exchange.outcome = "miss"
+    if page is not None and response.status_code in config.policy.error_statuses:
+        instead = yield from _if_error(exchange, page)
+        if instead is not None:
+            response.close()
+            return instead
+    if asked and page is not None and response.status_code == 304:
+        fresh = yield from _validated(exchange, page, response)
+        if fresh is not None:
+            return fresh
+        response = yield from view(exchange)
+    return (yield from complete(exchange, response, was_asked=bool(asked)))
+
+
+def view(exchange: Exchange) -> Steps:
+    """Run the view, collecting the tags of what it uses."""
+    tags_before, before = collecting.get(), current.get()
+    collecting.set(exchange.tags)
+    current.set(exchange)
+    try:
+        exchange.response = yield VIEW, None
+        return exchange.response
+    except BaseException as exc:
+        exchange.failure = exc
+        raise
+    finally:
+        current.set(before)
+        collecting.set(tags_before)
+
+
+def _ask_with(request: HttpRequest, fields: dict[str, str]) -> dict[str, Any]:
+    """Put validators into a request in the place of its own conditions; return what was there."""
+    meta, before = request.META, {}
+    for name in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_IF_RANGE"):
+        before[name] = meta.pop(name, None)
+    for name, value in fields.items():
+        meta["HTTP_" + name.upper().replace("-", "_")] = value
+    request.__dict__.pop("headers", None)
+    return before
+
+
+def _put_back(request: HttpRequest, before: dict[str, Any]) -> None:
+    for name, value in before.items():
+        request.META.pop(name, None)
+        if value is not None:
+            request.META[name] = value
+    request.__dict__.pop("headers", None)
+
+
+def _if_error(exchange: Exchange, page: Page) -> Steps:
+    """Answer with a stale page where the view has failed and the page allows it; None if it does not."""
+    seen = exchange.as_policy_sees_it()
+    decision = decide(seen, pages.stored_of(page), time.time(), exchange.config.policy, failed=True)
+    if decision.action not in (Action.HIT, Action.STALE):
+        return None
+    return (yield from from_page(exchange, exchange.key, page, "stale", decision.reason))
+
+
+def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> Steps:
+    """Answer with a page that a 304 says is still right, and store it anew; None if the 304 is about another."""
+    seen, now, policy = exchange.as_policy_sees_it(), time.time(), exchange.config.policy
+    fields = pages.lower(pages.fields_of(response))
+    fresh = freshen(seen, pages.stored_of(page), Response(304, fields), exchange.asked_at, now, policy)
+    if fresh is None:
+        return None
+    written = {**page[pages.FIELDS], **pages.fields_of(response)}
+    keep_s = float(exchange.config.options.keep_stale_s)
+    renewed = pages.made(
+        type(fresh)(fresh.response, fresh.asked_at, fresh.answered_at, page[pages.VARYING], fresh.terms),
+        written, page[pages.BODY], reason=page[pages.REASON], directive=page[pages.DIRECTIVE],
+        tags=tuple({*page[pages.TAGS], *exchange.tags}), is_open=page[pages.OPEN], keep_s=keep_s,
+    )  # fmt: skip
+    if may_store(seen, fresh.response, policy).ok and not making.identity_forbids(exchange, response):
+        is_stored = yield from looking.put(exchange, exchange.key, renewed)
+        exchange.shared = is_stored and now < renewed[FRESH_UNTIL]
+    response.close()
+    answer = yield from from_page(exchange, exchange.key, renewed, "validated")
+    answering.say_forwarded(unsaid(answer), exchange.config, "stale", fwd_status=304, stored=exchange.shared)
+    return answer
+
+
+def complete(exchange: Exchange, response: HttpResponseBase, was_asked: bool = False) -> Steps:
+    """Store a view's response if it may be, and return what the client gets."""
+    making.dress(exchange, response)
+    reason = making.why_not(exchange, response)
+    limit = exchange.config.options.max_body_bytes
+    if not reason and response.streaming:
+        reason = tee(exchange, response, limit)
+    elif not reason and len(response.content) > limit:  # type: ignore[attr-defined]
+        reason = "size"
+    if reason or response.streaming:
+        exchange.reason = reason or "stream"
+        _say_missed(exchange, response, is_stored=False)
+        return response
+    page = making.made_page(exchange, response)
+    if page is None:
+        _say_missed(exchange, response, is_stored=False)
+        return response
+    key = exchange.user_key if making.options_of(exchange).per == USER else exchange.key
+    is_stored = yield from looking.put(exchange, key, page)
+    exchange.shared = is_stored and key == exchange.key and time.time() < page[FRESH_UNTIL]
+    if (
+        answering.kind_of(exchange.as_policy_sees_it(), page, time.time()) is not None
+        and not exchange.refreshing
+    ):
+        made = yield from from_page(exchange, key, page, "miss", exchange.reason)
+        response.close()
+        response = unsaid(made)
+        exchange.outcome = "miss"
+    else:
+        _adopt(response, page)
+    _say_missed(exchange, response, is_stored=is_stored)
+    return response
+
+
+def _adopt(response: Any, page: Page) -> None:
+    """Give the first response the ETag and the tags that the stored one has."""
+    for name in ("etag", "surrogate-key", "cache-tag"):
+        held = page[pages.FIELDS].get(name)
+        if held is not None and not response.has_header(name):
+            response[held[0]] = held[1]
+
+
+def _say_missed(exchange: Exchange, response: HttpResponseBase, is_stored: bool) -> None:
+    more: dict[str, Any] = {"stored": True} if is_stored else {}
+    if exchange.reason and answering.shows_details(exchange.request):
+        more["detail"] = exchange.reason
+        more["key"] = exchange.key
+    fwd = "stale" if exchange.reason == "stale" else "request" if exchange.reason == "request" else "miss"
+    answering.say_forwarded(response, exchange.config, fwd, **more)
