@@ -13,6 +13,7 @@ APPS = (
     "perfsuite.monitoring",
     "perfsuite.queries",
     "perfsuite.caching",
+    "perfsuite.responses",
     "perfsuite.panel",
 )
 
