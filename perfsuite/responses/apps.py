@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ResponsesConfig(AppConfig):
-    """Registers the options."""
+    """Registers the options and the checks; the work is the middleware's."""
 
     name = "perfsuite.responses"
     label = "perfsuite_responses"
@@ -14,6 +14,7 @@ class ResponsesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
+        from perfsuite.responses import checks as _checks  # noqa: F401 - registers them
         from perfsuite.responses.conf import ResponsesSettings
 
         conf.register(ResponsesSettings)

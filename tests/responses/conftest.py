@@ -1,4 +1,4 @@
-"""Sites of both kinds."""
+"""The fixtures of this folder: sites of both kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.recorded import recorded
 from tests.responses.site import ASYNC, LOCMEM, SYNC, TIERED, Site, serving
+
+__all__ = ["CACHES", "kind", "make_site", "recorded"]
 
 CACHES = {"tiered": TIERED, "locmem": LOCMEM}
 
