@@ -23,6 +23,8 @@ from typing import Any
 import common
 
 SIZES = {"2": 2_000, "20": 20_000, "200": 200_000}
+COMPRESSION = "perfsuite.responses.CompressionMiddleware"
+GZIP = "django.middleware.gzip.GZipMiddleware"
 OURS = "perfsuite.responses.ResponseCacheMiddleware"
 DJANGOS = [
     "django.middleware.cache.UpdateCacheMiddleware",
@@ -45,8 +47,27 @@ CASES: dict[str, tuple[list[str], str, str, dict[str, str]]] = {
         "/kept/200/",
         {"HTTP_IF_NONE_MATCH": "etag"},
     ),
+    "hit, 20 KB, compression outside": ([COMPRESSION, OURS], "default", "/kept/20/", {}),
+    "compressed hit, 20 KB, gzip": (
+        [COMPRESSION, OURS],
+        "default",
+        "/kept/20/",
+        {"HTTP_ACCEPT_ENCODING": "gzip"},
+    ),
+    "compressed hit, 20 KB, Django, gzip": (
+        [GZIP, *DJANGOS],
+        "locmem",
+        "/kept/20/",
+        {"HTTP_ACCEPT_ENCODING": "gzip"},
+    ),
     "bare, uncached 2 KB": ([], "default", "/fresh/2/", {}),
     "not stored, 2 KB, memory tier": ([OURS], "default", "/fresh/2/", {}),
+    "not stored, 2 KB, metrics and compression too": (
+        ["perfsuite.monitoring.RequestMetricsMiddleware", COMPRESSION, OURS],
+        "default",
+        "/fresh/2/",
+        {},
+    ),
     "not stored, 2 KB, Django": (DJANGOS, "locmem", "/fresh/2/", {}),
 }
 FLOORS = {
@@ -66,7 +87,7 @@ def main() -> None:
     sys.modules["benchmark_views"] = views
     common.configure(
         {"ENGINE": common.SQLITE, "NAME": ":memory:"},
-        apps=["perfsuite.metrics", "perfsuite.responses"],
+        apps=["perfsuite.metrics", "perfsuite.monitoring", "perfsuite.responses"],
         ROOT_URLCONF="benchmark_views",
         MIDDLEWARE=[],
         CACHES={"default": {"BACKEND": TIERED}, "locmem": {"BACKEND": LOCMEM}},
@@ -81,7 +102,7 @@ def main() -> None:
         for name, seconds in times.items():
             us = statistics.median(seconds) * 1e6
             floor = statistics.median(times[_floor_of(name)]) * 1e6
-            print(f"  {name:36} {us:8.1f} us   {us - floor:+8.1f} over the floor")
+            print(f"  {name:45} {us:8.1f} us   {us - floor:+8.1f} over the floor")
 
 
 def _floor_of(name: str) -> str:

@@ -25,6 +25,7 @@ from perfsuite.responses.config import Config, current_config
 from perfsuite.responses.exchange import Exchange, RequestFields
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
 from perfsuite.responses.looking import NOTHING
+from perfsuite.responses.negotiation import IDENTITY
 from perfsuite.responses.pages import BODY, FRESH_UNTIL, SIZE, VERSION, Page
 from perfsuite.responses.policy import Request
 from perfsuite.responses.policy.invalidation import SAFE_METHODS
@@ -137,20 +138,16 @@ class ResponseCacheMiddleware:
     def _hit(
         self, request: HttpRequest, config: Config, store: Store, key: str, page: Page, now: float
     ) -> HttpResponseBase | None:
-        coding = variants.coding_for(request, page)
-        body = page[BODY]
-        if coding is None and body is None:
-            if not store.is_local:
-                return None
-            body = store.read_bytes(pages.body_key(page, key))
+        negotiated, body, form = variants.wanted(request, page, config), page[BODY], None
+        if negotiated is not None and negotiated.coding != IDENTITY:
+            form = store.peek_bytes(variants.key_of(page, key, negotiated))
+            if form is None:
+                return None  # it is made on the slower way
+        if body is None and not form:
+            body = store.peek_bytes(pages.body_key(page, key))
             if body is None:
                 return None
-        if coding is not None:
-            response = variants.compressed(store, key, page, coding)
-            if response is None:
-                return None
-        else:
-            response = pages.response_of(page, body)
+        response = variants.response_of(page, body, negotiated, form)
         answering.say_hit(response, page, now, config)
         if MetricsSettings.get().enabled:
             recorder.observe_many(_HIT)

@@ -40,6 +40,13 @@ class Config:
         self.user_policy = _policy(options, shared=False)
         self.has_language = bool(settings.USE_I18N) and _position("LocaleMiddleware") is not None
         ours, tenants = _position(OURS), _position("TenantMiddleware")
+        compression = _position("CompressionMiddleware")
+        # Whether each hit would be compressed outside of the cache.
+        self.compresses = (
+            options.compression_enabled
+            and None not in (ours, compression)
+            and (compression or 0) < (ours or 0)
+        )
         # A tenant that is known only inside cannot be in the key.
         self.hides_tenant = ours is not None and tenants is not None and tenants > ours
         self.own_cookies = identity.names_of_djangos_cookies(self.has_language)

@@ -108,6 +108,7 @@ def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> St
         type(fresh)(fresh.response, fresh.asked_at, fresh.answered_at, page[pages.VARYING], fresh.terms),
         written, page[pages.BODY], reason=page[pages.REASON], directive=page[pages.DIRECTIVE],
         tags=tuple({*page[pages.TAGS], *exchange.tags}), is_open=page[pages.OPEN], keep_s=keep_s,
+        mark=page[pages.MARK], compresses=exchange.config.compresses,
     )  # fmt: skip
     if may_store(seen, fresh.response, policy).ok and not making.identity_forbids(exchange, response):
         is_stored = yield from looking.put(exchange, exchange.key, renewed)

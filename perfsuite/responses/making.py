@@ -12,7 +12,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from perfsuite.responses import identity, keys, pages
+from perfsuite.responses import identity, keys, marks, pages
 from perfsuite.responses.exchange import TENANT, USER, Exchange, ViewOptions
 from perfsuite.responses.pages import DIRECTIVE_FIELD, Page
 from perfsuite.responses.policy import Policy, Request, Response, keep, may_store
@@ -192,6 +192,8 @@ def page_of(exchange: Exchange, response: HttpResponseBase, body: bytes) -> Page
         tags=(*tags, *_own_tags(exchange)),
         is_open=is_open or exchange.options is not None,
         keep_s=float(config.options.keep_stale_s),
+        mark=marks.marked(response),
+        compresses=config.compresses,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from perfsuite.responses import encoding
 from perfsuite.responses.policy import Response, Stored, Terms
 
 Page = tuple[Any, ...]
@@ -25,8 +26,10 @@ INDEX: Final = "index.1"
 # The places in the tuple.
 STATUS, REASON, FIELDS, BODY, LENGTH = 1, 2, 3, 4, 5
 BORN_AT, FRESH_UNTIL, KEEP_UNTIL = 6, 7, 8
-TERMS, ASKED_AT, ANSWERED_AT, VARYING, DIRECTIVE, TAGS, NONCE, OPEN, HAS_STATUS, DATE = range(9, 19)
-SIZE: Final = 19
+TERMS, ASKED_AT, ANSWERED_AT, VARYING, DIRECTIVE, TAGS, NONCE, OPEN, HAS_STATUS, DATE, NEGOTIABLE, MARK = (
+    range(9, 21)
+)
+SIZE: Final = 21
 # A larger body is stored beside its page.
 INLINE_BYTES: Final = 32_768
 # How a directive of our own decorator is told to the policy, as a field of RFC 9213 that never leaves the process.
@@ -57,7 +60,7 @@ def entity_tag(body: bytes) -> str:
     return f'"{sha256(body).hexdigest()[:32]}"'
 
 
-def made(
+def made(  # noqa: PLR0913 - all that a page is
     stored: Stored,
     fields: Fields,
     body: bytes,
@@ -67,8 +70,13 @@ def made(
     tags: Iterable[str],
     is_open: bool,
     keep_s: float,
+    mark: bool | None = None,
+    compresses: bool = False,
 ) -> Page:
-    """Make a page of what the policy keeps of a response; ``keep_s`` is how long one that can be validated stays when stale."""
+    """Make a page of what the policy keeps of a response; ``keep_s`` is how long one that can be validated stays when stale.
+
+    ``mark`` is what its view says of compressing it, ``compresses`` whether CompressionMiddleware would.
+    """
     terms = stored.terms
     assert terms is not None  # noqa: S101 - what `keep` returns has them
     kept: Fields = {}
@@ -79,6 +87,13 @@ def made(
         "" if "date" in fields else kept.pop("date", ("", ""))[1]
     )  # servers write one themselves; Age says the age
     kept["content-length"] = ("Content-Length", str(len(body)))
+    negotiable = mark is not False and encoding.is_negotiable(
+        stored.response.status, lambda name: kept[name][1] if name in kept else None
+    )
+    if negotiable and compresses:
+        # The fields that the page varies on were worked out before: which form is sent is not for the key.
+        vary = kept.get("vary", ("Vary", None))
+        kept["vary"] = (vary[0], encoding.with_accept_encoding(vary[1]))
     fresh_until = terms.born_at + terms.lifetime
     extra = 0.0 if terms.never_stale else max(terms.stale_while_revalidate, terms.stale_if_error)
     if "etag" in kept or "last-modified" in kept:
@@ -103,6 +118,8 @@ def made(
         is_open,
         "cache-status" in kept,
         date,
+        negotiable,
+        mark,
     )
 
 

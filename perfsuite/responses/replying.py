@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from perfsuite.responses import answering, looking, pages
+from perfsuite.responses import answering, looking, pages, variants
 from perfsuite.responses.exchange import Exchange
 from perfsuite.responses.pages import Page
-from perfsuite.responses.steps import Steps
+from perfsuite.responses.steps import ASIDE, ASK, Steps
 
 
 def from_page(exchange: Exchange, key: str, page: Page, outcome: str, reason: str = "") -> Steps:
@@ -19,18 +20,43 @@ def from_page(exchange: Exchange, key: str, page: Page, outcome: str, reason: st
     request, now = exchange.request, time.time()
     method = request.method or ""
     kind = answering.kind_of(exchange.as_policy_sees_it(), page, now)
+    if kind is None and method == "GET":
+        response = yield from _whole(exchange, key, page)
+        if response is None:
+            return None
+        return _said(exchange, response, page, outcome, reason)
     if not answering.needs_no_body(kind, method):
         whole: Page | None = yield from looking.with_body(exchange, key, page)
         if whole is None:
             return None
         page = whole
-    response = answering.answer(page, method, kind)
+    return _said(exchange, answering.answer(page, method, kind), page, outcome, reason)
+
+
+def _said(exchange: Exchange, response: HttpResponse, page: Page, outcome: str, reason: str) -> HttpResponse:
     detail = "" if outcome == "hit" else "collapsed" if outcome == "collapsed" else reason
-    answering.say_hit(
-        response, page, now, exchange.config, detail if outcome != "stale" or settings.DEBUG else ""
-    )
+    is_shown = outcome != "stale" or settings.DEBUG
+    answering.say_hit(response, page, time.time(), exchange.config, detail if is_shown else "")
     exchange.outcome, exchange.reason = outcome, reason or outcome
     return response
+
+
+def _whole(exchange: Exchange, key: str, page: Page) -> Steps:
+    """Return a response with the whole page, in the coding that the client gets; None if its body is gone."""
+    store, negotiated = exchange.store, variants.wanted(exchange.request, page, exchange.config)
+    form: bytes | None = None
+    if negotiated is not None and variants.is_coded(negotiated):
+        place = variants.key_of(page, key, negotiated)
+        form = store.read_bytes(place) if store.is_local else (yield ASK, partial(store.read_bytes, place))
+    body = b""
+    if not form:
+        whole: Page | None = yield from looking.with_body(exchange, key, page)
+        if whole is None:
+            return None
+        body = whole[pages.BODY]
+        if form is None and negotiated is not None and variants.is_coded(negotiated):
+            form = yield ASIDE, partial(variants.make, store, key, page, body, negotiated)
+    return variants.response_of(page, body, negotiated, form)
 
 
 def may_have(request: HttpRequest, page: Page) -> bool:

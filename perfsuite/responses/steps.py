@@ -15,10 +15,12 @@ from asgiref.sync import sync_to_async
 from django.http.response import HttpResponseBase
 
 from perfsuite.caching.flight import await_, in_thread, wait
+from perfsuite.responses.aside import aside
 
 VIEW = "view"  # run the view: the next middleware
 ASK = "ask"  # call what may wait for a server
 HOST = "host"  # call what belongs to the thread of the host's blocking code, such as its database
+ASIDE = "aside"  # call what takes the processor's time
 WAIT = "wait"  # wait for a flight, for so many seconds
 PAUSE = "pause"
 
@@ -34,7 +36,7 @@ def take(steps: Steps, get_response: Callable[[Any], HttpResponseBase], request:
             try:
                 if kind is VIEW:
                     result: Any = get_response(request)
-                elif kind is ASK or kind is HOST:
+                elif kind is ASK or kind is HOST or kind is ASIDE:
                     result = work()
                 elif kind is WAIT:
                     result = wait(*work)
@@ -59,6 +61,8 @@ async def atake(steps: Steps, get_response: Callable[[Any], Any], request: Any, 
                     result: Any = await get_response(request)
                 elif kind is ASK:
                     result = work() if is_local else await in_thread(work)
+                elif kind is ASIDE:
+                    result = await aside(work)
                 elif kind is HOST:
                     result = await sync_to_async(work)()
                 elif kind is WAIT:

@@ -116,6 +116,10 @@ class Store:
         found = self._guarded(lambda: self.cache.get(key), None)
         return found if type(found) is bytes else None
 
+    def peek_bytes(self, key: str) -> bytes | None:
+        """Return what memory alone can tell of bytes."""
+        return self.read_bytes(key) if self.is_local else None
+
     def mark(self) -> Any:
         """Return the present, for ``write``: call it before what is stored is made."""
         return time.time()
@@ -195,6 +199,11 @@ class TieredStore(Store):
         if self.is_local:
             return self.read(key)
         return self._guarded(lambda: self._peek(key), None)
+
+    def peek_bytes(self, key: str) -> bytes | None:
+        """Return what memory alone can tell of bytes; None may mean that the server knows."""
+        found = self.peek(key) if self.is_shared else self.read_bytes(key)
+        return found if type(found) is bytes else None
 
     def _peek(self, key: str) -> Any:
         engine = self._engine
