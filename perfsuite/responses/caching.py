@@ -22,7 +22,7 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.responses import answering, forwarding, inner, kinds, pages, serving, tagging, variants
 from perfsuite.responses.config import Config, current_config
-from perfsuite.responses.exchange import Exchange, RequestFields
+from perfsuite.responses.exchange import Bystander, Exchange, RequestFields
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
 from perfsuite.responses.looking import NOTHING
 from perfsuite.responses.negotiation import IDENTITY
@@ -59,11 +59,13 @@ class ResponseCacheMiddleware:
             return self.__acall__(request)
         config = current_config()
         if config is None:
+            request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return self.get_response(request)  # type: ignore[no-any-return]
         entry = self.enter(request, config)
         if isinstance(entry, HttpResponseBase):
             return entry
         if entry is None:
+            request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return self.get_response(request)  # type: ignore[no-any-return]
         exchange, steps = entry
         response: HttpResponseBase = take(steps, self.get_response, request)
@@ -74,11 +76,13 @@ class ResponseCacheMiddleware:
         """Do the same under ASGI."""
         config = current_config()
         if config is None:
+            request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return await self.get_response(request)  # type: ignore[no-any-return]
         entry = self.enter(request, config)
         if isinstance(entry, HttpResponseBase):
             return entry
         if entry is None:
+            request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return await self.get_response(request)  # type: ignore[no-any-return]
         exchange, steps = entry
         response: HttpResponseBase = await atake(steps, self.get_response, request, exchange.store.is_local)

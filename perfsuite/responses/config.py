@@ -15,6 +15,7 @@ from perfsuite.responses.conf import ResponsesSettings
 from perfsuite.responses.pages import DIRECTIVE_FIELD
 from perfsuite.responses.policy import Policy
 
+OWNERS = ("perfsuite.", "django.")
 MAX_HOSTS = 1_000
 OURS = "ResponseCacheMiddleware"
 
@@ -83,13 +84,16 @@ def _policy(options: ResponsesSettings, shared: bool) -> Policy:
 
 
 def _position(name: str) -> int | None:
-    """Return the position in MIDDLEWARE of a middleware of that name, or of one that derives from it."""
+    """Return the position in MIDDLEWARE of ours or Django's middleware of that name, or of one that derives from it."""
     for place, path in enumerate(settings.MIDDLEWARE or ()):
         try:
             found = import_string(path)
         except ImportError:
             continue
-        if any(each.__name__ == name for each in getattr(found, "__mro__", ())):
+        if any(
+            each.__name__ == name and each.__module__.startswith(OWNERS)
+            for each in getattr(found, "__mro__", ())
+        ):
             return place
     return None
 

@@ -69,6 +69,13 @@ class RequestFields:
         return self.get(str(name)) is not None
 
 
+class Bystander:
+    """What ``request.perfsuite`` is where the cache has no part in the request, so that a view may add its tags all the same."""
+
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+
+
 class Exchange:
     """A request on its way to its view. Hosts add to ``tags``, a set: what is in it in the end, the page carries."""
 

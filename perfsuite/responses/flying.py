@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from perfsuite.responses import answering, deduplication, looking, making, pages
+from perfsuite.responses import answering, deduplication, keys, looking, making, pages
 from perfsuite.responses.deduplication import leading, stored, useless
 from perfsuite.responses.exchange import USER, Exchange
 from perfsuite.responses.forwarding import forward
@@ -16,20 +16,24 @@ from perfsuite.responses.replying import from_page, may_have
 from perfsuite.responses.steps import ASK, PAUSE, WAIT, Steps
 
 # How often another process is asked whether its page is there.
+CREDENTIALS = ("HTTP_COOKIE", "HTTP_AUTHORIZATION", "REMOTE_USER")
 POLL_S = (0.01, 0.1)
 
 
 def flight_key_of(exchange: Exchange, is_known: bool) -> str:
-    """Return whom a request may wait for: anybody who asks for the same, where answers were everyone's before; else only those
-    who are the same client as far as can be seen.
+    """Return whom a request may wait for: anybody who asks for the same, where that was everyone's before or nothing tells
+    clients apart; else only those who are the same client as far as can be seen.
     """
     meta, key = exchange.request.META, exchange.key
-    if is_known or key in stored:
-        return key
     cookie = meta.get("HTTP_COOKIE", "")
-    if settings.SESSION_COOKIE_NAME not in cookie and "HTTP_AUTHORIZATION" not in meta:
+    has_credentials = "HTTP_AUTHORIZATION" in meta or "REMOTE_USER" in meta
+    if not has_credentials and settings.SESSION_COOKIE_NAME not in cookie:
         return key
-    return f"{key} {cookie} {meta.get('HTTP_AUTHORIZATION', '')}"
+    # Digested: nothing of a client's stays in memory.
+    own = keys.variant_key(key, [(name, meta.get(name)) for name in CREDENTIALS])
+    if own in useless:
+        return own
+    return key if is_known or (key in stored and not has_credentials) else own
 
 
 def goes_alone(exchange: Exchange, flight_key: str, has_page: bool) -> bool:
@@ -89,16 +93,31 @@ def _lead(exchange: Exchange, key: str, flight: Any, page: Page | None, patience
             deduplication.landed(flight, True)
         elif response.status_code not in exchange.config.policy.error_statuses and exchange.outcome == "miss":
             if making.options_of(exchange).per != USER and not response.streaming:
-                useless.add(key, exchange.config.options.hit_for_miss_s)
-                if lock and page is None:
-                    yield from looking.put_useless(exchange)
+                yield from _remember_useless(exchange, key, bool(lock) and page is None)
             deduplication.landed(flight, False)
+        elif exchange.answered:
+            deduplication.landed(flight, False)  # who waited has the same session, and finds the same page
         return response
     finally:
         leading.reset(token)
         flights.abandon(key, flight)
         if lock:
             yield from _give_back(exchange, lock)
+
+
+def _remember_useless(exchange: Exchange, key: str, tells_others: bool) -> Steps:
+    """Have nobody wait for answers like this one for a while; of a client with a session, only that client."""
+    cookie = exchange.request.META.get("HTTP_COOKIE", "")
+    if key == exchange.key and settings.SESSION_COOKIE_NAME in cookie:
+        key, tells_others = (
+            keys.variant_key(key, [(name, exchange.request.META.get(name)) for name in CREDENTIALS]),
+            False,
+        )
+    else:
+        stored.discard(key)
+    useless.add(key, exchange.config.options.hit_for_miss_s)
+    if tells_others:
+        yield from looking.put_useless(exchange)
 
 
 def _give_back(exchange: Exchange, lock: str) -> Steps:

@@ -61,24 +61,26 @@ def why_not(exchange: Exchange, response: HttpResponseBase) -> str:
 
 
 def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
-    options = options_of(exchange)
-    if exchange.never or not getattr(response, "is_rendered", True):
-        return "never" if exchange.never else "unrendered"
+    if exchange.never or len(exchange.tags) > MAX_TAGS or not getattr(response, "is_rendered", True):
+        return "never" if exchange.never else "tags" if len(exchange.tags) > MAX_TAGS else "unrendered"
     if exchange.options is None and exchange.config.needs_words and _says_nothing(exchange, response):
         return "no-lifetime"
-    policy_request, policy = exchange.as_policy_sees_it(), _policy(exchange)
     seen = response_seen(exchange, response)
+    return _why_policy_forbids(exchange, response.status_code, seen) or whose(exchange, response, seen)
+
+
+def _why_policy_forbids(exchange: Exchange, status: int, seen: dict[str, str]) -> str:
     if seen.get("content-type", "").partition(";")[0].strip().lower() == EVENT_STREAM:
         return "event-stream"
-    verdict = may_store(policy_request, Response(response.status_code, seen), policy)
+    verdict = may_store(exchange.as_policy_sees_it(), Response(status, seen), _policy(exchange))
     if not verdict.ok:
         return verdict.reason
     if DIRECTIVE_FIELD in seen:
         # The decorator says how long; that nobody may store it, the view says.
         given = parse(seen.get("cache-control", ""))
-        if "no-store" in given or ("private" in given and options.per != USER):
+        if "no-store" in given or ("private" in given and options_of(exchange).per != USER):
             return "private"
-    return whose(exchange, response, seen)
+    return ""
 
 
 # Hot path: benchmarks/responses.py; most responses of most sites.
@@ -170,7 +172,7 @@ def page_of(exchange: Exchange, response: HttpResponseBase, body: bytes) -> Page
     if config.options.etags and "etag" not in seen and response.status_code == 200:
         seen["etag"] = pages.entity_tag(body)
         fields["etag"] = ("ETag", seen["etag"])
-    tags = tuple(sorted(exchange.tags)[:MAX_TAGS])
+    tags = tuple(sorted(exchange.tags))
     for name in config.options.tag_headers:
         if tags and name.lower() not in seen:
             seen[name.lower()] = tag_header(name, tags)

@@ -11,17 +11,21 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 
+from perfsuite.caching.collected import collecting
 from perfsuite.caching.flight import in_thread
 from perfsuite.responses import looking, making
 from perfsuite.responses.exchange import USER, Exchange
 from perfsuite.responses.steps import take
 from perfsuite.responses.store import faults
+from perfsuite.streaming import follow
 
 
 def tee(exchange: Exchange, response: Any, limit: int) -> str:
     """Have a streaming response stored when it has ended; return in a word why not, or ""."""
     if getattr(response, "file_to_stream", None) is not None and not _is_short(response, limit):
         return "file"  # the server may send it by itself
+    # The tags of what the body uses while it runs are the page's too.
+    follow(response, collecting, exchange.tags)
     kept = _Kept(exchange, response, limit)
     if getattr(response, "is_async", False):
         response.streaming_content = _atee(response.streaming_content, kept)

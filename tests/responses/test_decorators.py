@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -317,6 +318,33 @@ class TestUsersPages:
         users_site.get("/p/", **cookie)
 
         assert len(users_site.runs) == 1
+
+    def test_a_stale_page_of_a_user_is_made_anew_for_that_user(
+        self, make_site: Any, kind: str, users: list[Any]
+    ) -> None:
+        if kind == "async":
+            pytest.skip("the client's event loop ends with its request")
+        version = [1]
+
+        def view(request: Any) -> HttpResponse:
+            response = text(f"{request.user.get_username()} {version[0]}", None)
+            if version[0] == 1:
+                response["Age"] = "100"
+            return response
+
+        site = make_site(
+            {"p/": cache_response(50, per="user", stale_for=100)(view)}, middleware=STACK, **IN_CACHE
+        )
+        cookie = _cookie_of(users[0])
+        assert site.get("/p/", **cookie).body == b"ada 1"
+        version[0] = 2
+
+        assert site.get("/p/", **cookie).body == b"ada 1"
+        until = time.monotonic() + 10
+        while site.get("/p/", **cookie).body != b"ada 2":
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert site.get("/p/").body == b" 2"
 
     def test_a_view_that_changes_the_session_is_not_stored(self, make_site: Any, users: list[Any]) -> None:
         def view(request: Any) -> HttpResponse:

@@ -121,6 +121,22 @@ def test_requests_of_different_users_run_side_by_side() -> None:
     assert crowd.most >= MANY - 2
 
 
+def test_a_client_with_credentials_of_its_own_holds_nobody_up() -> None:
+    def view(request: Any) -> HttpResponse:
+        time.sleep(0.05)
+        return text(str(request.META.get("HTTP_AUTHORIZATION")))
+
+    with serving(SYNC, {"p/": view}) as site:
+        for _ in range(2):
+            assert site.get("/p/", authorization="Basic abc").body == b"Basic abc"
+        ask_in_threads(site, [{}] * 5)
+        assert len(site.runs) == 3
+        assert site.get("/p/", authorization="Basic abc").body == b"Basic abc"
+        assert site.get("/p/").body == b"None"
+        assert len(site.runs) == 4
+        assert not any("abc" in key for key in deduplication.useless._until)
+
+
 def test_after_an_answer_that_is_nobody_elses_all_run_side_by_side_and_none_waits() -> None:
     crowd = Crowd()
 

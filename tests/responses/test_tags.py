@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.template import engines
 
 from perfsuite.caching import cached, invalidate_tags
@@ -125,6 +125,59 @@ def test_a_cdn_hears_of_invalidated_tags_and_its_failure_hurts_nobody(make_site:
         tags_invalidated.disconnect(purge)
 
     assert heard == [(("a", "b"), "remove")]
+
+
+def test_tags_of_what_a_stream_uses_while_it_runs_are_the_pages_too(make_site: Any) -> None:
+    @cached(60, tags=["row"])
+    def row() -> str:
+        return "row"
+
+    def rows(request: Any) -> Any:
+        for _ in range(2):
+            yield row().encode()
+        request.perfsuite.tags.add("end")
+
+    def view(request: Any) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(rows(request))
+        response["Cache-Control"] = "max-age=60"
+        return response
+
+    site = make_site({"p/": view})
+    for tag in ("row", "end"):
+        site.runs.clear()
+        for _ in range(2):
+            assert site.get("/p/").body == b"rowrow"
+        assert len(site.runs) == 1
+        invalidate_tags(tag)
+    site.get("/p/")
+    assert len(site.runs) == 2
+
+
+def test_a_page_of_too_many_tags_is_not_stored(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        request.perfsuite.tags.update(f"t:{n}" for n in range(201))
+        return text()
+
+    site = make_site({"p/": view})
+    for _ in range(2):
+        site.get("/p/")
+
+    assert len(site.runs) == 2
+
+
+def test_views_may_add_tags_where_the_cache_has_no_part_in_it(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        request.perfsuite.tags.add("t")
+        return text()
+
+    site = make_site({"p/": view}, options={"CACHE_ENABLED": False})
+    assert site.get("/p/").status_code == 200
+    site = make_site({"p/": view})
+    for method in ("options", "trace", "put", "get"):
+        assert site.ask(method, "/p/").status_code == 200
+    assert site.get("/p/?" + "a" * 10_000).status_code == 200
+    site = make_site({"p/": view}, options={"ALIAS": "missing"})
+    assert site.get("/p/").status_code == 200
 
 
 @pytest.mark.parametrize("cache", [TIERED, LOCMEM], ids=["tiered", "locmem"])
