@@ -158,6 +158,7 @@ def _choose(case: tuple[list[str], str, str, dict[str, str]]) -> None:
 
     from perfsuite import conf
 
+    settings.MIDDLEWARE = case[0]
     settings.PERFSUITE = {"METRICS": {"DATABASE": "default"}, "RESPONSES": {"ALIAS": case[1]}}
     conf.reset()
 
@@ -169,7 +170,7 @@ def _header(etag: str | None, case: Any) -> dict[str, str]:
 def _measure(chosen: Any, options: Any) -> dict[str, list[float]]:
     from django.test import RequestFactory
 
-    factory = RequestFactory()
+    factory = RequestFactory(HTTP_HOST="testserver")  # as every client sends it
     runs: dict[str, Callable[[], float]] = {}
     for name, case in chosen.items():
         handler = _handler(case, is_async=False)
@@ -180,6 +181,7 @@ def _measure(chosen: Any, options: Any) -> dict[str, list[float]]:
         def run(handler: Any = handler, case: Any = case, header: Any = header) -> float:
             _choose(case)
             requests = [factory.get(case[2], **header) for _ in range(options.requests)]
+            handler.get_response(factory.get(case[2], **header))  # the settings are read anew
             started = time.perf_counter()
             for request in requests:
                 handler.get_response(request)
@@ -211,6 +213,7 @@ async def _measure_async(chosen: Any, options: Any) -> dict[str, list[float]]:
         async def run(handler: Any = handler, case: Any = case, header: Any = header) -> float:
             _choose(case)
             requests = [factory.get(case[2], headers=header) for _ in range(options.requests)]
+            await handler.get_response_async(factory.get(case[2], headers=header))
             started = time.perf_counter()
             for request in requests:
                 await handler.get_response_async(request)

@@ -75,7 +75,7 @@ def kind_of(request: Request, page: Page, now: float) -> int | Range | Unsatisfi
 def answer(page: Page, method: str, kind: int | Range | Unsatisfiable | None = None) -> HttpResponse:
     """Return a response made of a page whose body is there, unless the answer needs none."""
     if kind is None:
-        return pages.response_of(page, b"" if method == "HEAD" else page[BODY])
+        return pages.response_of(page, b"" if method == "HEAD" else page[BODY], page[FIELDS])
     headers = pages.headers_of(page)
     body = b""
     if kind == 304:

@@ -26,7 +26,7 @@ from perfsuite.responses.exchange import Bystander, Exchange, RequestFields
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
 from perfsuite.responses.looking import NOTHING
 from perfsuite.responses.negotiation import IDENTITY
-from perfsuite.responses.pages import BODY, FRESH_UNTIL, SIZE, VERSION, Page
+from perfsuite.responses.pages import BODY, FRESH_UNTIL, LENGTH, SIZE, VERSION, Page
 from perfsuite.responses.policy import Request
 from perfsuite.responses.policy.invalidation import SAFE_METHODS
 from perfsuite.responses.refreshing import refresh_later
@@ -144,17 +144,26 @@ class ResponseCacheMiddleware:
     ) -> HttpResponseBase | None:
         negotiated, body, form = variants.wanted(request, page, config), page[BODY], None
         if negotiated is not None and negotiated.coding != IDENTITY:
-            form = store.peek_bytes(variants.key_of(page, key, negotiated))
-            if form is None:
+            form = store.peek_part(variants.key_of(page, key, negotiated))
+            if not variants.is_form(form):
                 return None  # it is made on the slower way
-        if body is None and not form:
-            body = store.peek_bytes(pages.body_key(page, key))
-            if body is None:
+        is_coded = form is not None and bool(form[1])
+        if body is None and not is_coded:
+            body = store.peek_part(pages.body_key(page, key))
+            if type(body) is not bytes:
                 return None
         response = variants.response_of(page, body, negotiated, form)
         answering.say_hit(response, page, now, config)
         if MetricsSettings.get().enabled:
-            recorder.observe_many(_HIT)
+            if form is not None and is_coded:
+                coding = (negotiated.coding,)  # type: ignore[union-attr]  # there is a form of it
+                before, after = (
+                    (kinds.BYTES_BEFORE, coding, page[LENGTH]),
+                    (kinds.BYTES_AFTER, coding, len(form[1])),
+                )
+                recorder.observe_many((_FRESH, before, after))
+            else:
+                recorder.observe_many(_HIT)
         return response
 
     def _hit_in_part(
@@ -214,7 +223,8 @@ def _other(exchange: Exchange) -> Steps:
     )
 
 
-_HIT = ((kinds.CACHE, ("hit", "fresh"), 1),)
+_FRESH = (kinds.CACHE, ("hit", "fresh"), 1)
+_HIT = (_FRESH,)
 
 
 def _no_view(request: Any) -> Any:

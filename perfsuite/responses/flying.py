@@ -27,7 +27,7 @@ def flight_key_of(exchange: Exchange, is_known: bool) -> str:
     meta, key = exchange.request.META, exchange.key
     cookie = meta.get("HTTP_COOKIE", "")
     has_credentials = "HTTP_AUTHORIZATION" in meta or "REMOTE_USER" in meta
-    if not has_credentials and settings.SESSION_COOKIE_NAME not in cookie:
+    if not has_credentials and (not cookie or settings.SESSION_COOKIE_NAME not in cookie):
         return key
     # Digested: nothing of a client's stays in memory.
     own = keys.variant_key(key, [(name, meta.get(name)) for name in CREDENTIALS])

@@ -67,8 +67,8 @@ def with_body(exchange: Exchange, key: str, page: Page) -> Steps:
     if page[BODY] is not None:
         return page
     store, place = exchange.store, pages.body_key(page, key)
-    body = store.read_bytes(place) if store.is_local else (yield ASK, partial(store.read_bytes, place))
-    return None if body is None or len(body) != page[LENGTH] else pages.with_body(page, body)
+    body = store.read_part(place) if store.is_local else (yield ASK, partial(store.read_part, place))
+    return None if type(body) is not bytes or len(body) != page[LENGTH] else pages.with_body(page, body)
 
 
 def put(exchange: Exchange, key: str, page: Page) -> Steps:
@@ -88,7 +88,7 @@ def _put(exchange: Exchange, key: str, page: Page) -> bool:
         place = keys.variant_key(key, page[VARYING])
         _enter(exchange, key, place, tuple([name for name, _ in page[VARYING]]), page[KEEP_UNTIL])
     if page[LENGTH] > INLINE_BYTES:
-        store.write_bytes(pages.body_key(page, place), page[BODY], timeout_s)
+        store.write_part(pages.body_key(page, place), page[BODY], timeout_s)
         page = pages.without_body(page)
     return bool(store.write(place, page, timeout_s, page[TAGS], exchange.mark))
 

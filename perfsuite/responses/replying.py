@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from perfsuite.responses import answering, looking, pages, variants
+from perfsuite.responses import answering, encoding, looking, pages, variants
 from perfsuite.responses.exchange import Exchange
 from perfsuite.responses.pages import Page
 from perfsuite.responses.steps import ASIDE, ASK, Steps
@@ -44,18 +44,22 @@ def _said(exchange: Exchange, response: HttpResponse, page: Page, outcome: str, 
 def _whole(exchange: Exchange, key: str, page: Page) -> Steps:
     """Return a response with the whole page, in the coding that the client gets; None if its body is gone."""
     store, negotiated = exchange.store, variants.wanted(exchange.request, page, exchange.config)
-    form: bytes | None = None
+    form: Any = None
     if negotiated is not None and variants.is_coded(negotiated):
         place = variants.key_of(page, key, negotiated)
-        form = store.read_bytes(place) if store.is_local else (yield ASK, partial(store.read_bytes, place))
+        form = store.read_part(place) if store.is_local else (yield ASK, partial(store.read_part, place))
+        if not variants.is_form(form):
+            form = None
     body = b""
-    if not form:
+    if form is None or not form[1]:
         whole: Page | None = yield from looking.with_body(exchange, key, page)
         if whole is None:
             return None
         body = whole[pages.BODY]
         if form is None and negotiated is not None and variants.is_coded(negotiated):
             form = yield ASIDE, partial(variants.make, store, key, page, body, negotiated)
+    if negotiated is not None and form is not None and form[1]:
+        encoding.record_sent(negotiated.coding, page[pages.LENGTH], len(form[1]))
     return variants.response_of(page, body, negotiated, form)
 
 

@@ -111,14 +111,13 @@ class Store:
                     return None
         return value
 
-    def read_bytes(self, key: str) -> bytes | None:
-        """Return what ``write_bytes`` stored."""
-        found = self._guarded(lambda: self.cache.get(key), None)
-        return found if type(found) is bytes else None
+    def read_part(self, key: str) -> Any:
+        """Return what ``write_part`` stored."""
+        return self._guarded(lambda: self.cache.get(key), None)
 
-    def peek_bytes(self, key: str) -> bytes | None:
-        """Return what memory alone can tell of bytes."""
-        return self.read_bytes(key) if self.is_local else None
+    def peek_part(self, key: str) -> Any:
+        """Return what memory alone can tell of a part."""
+        return self.read_part(key) if self.is_local else None
 
     def mark(self) -> Any:
         """Return the present, for ``write``: call it before what is stored is made."""
@@ -149,7 +148,7 @@ class Store:
             made.append((tag, str(token)))
         return tuple(made)
 
-    def write_bytes(self, key: str, value: bytes, timeout_s: float) -> None:
+    def write_part(self, key: str, value: Any, timeout_s: float) -> None:
         """Store a part of a page beside it. It has no tags: its key is known by the page alone."""
         self._guarded(lambda: self.cache.set(key, value, max(1, int(timeout_s))), None)
 
@@ -200,10 +199,9 @@ class TieredStore(Store):
             return self.read(key)
         return self._guarded(lambda: self._peek(key), None)
 
-    def peek_bytes(self, key: str) -> bytes | None:
-        """Return what memory alone can tell of bytes; None may mean that the server knows."""
-        found = self.peek(key) if self.is_shared else self.read_bytes(key)
-        return found if type(found) is bytes else None
+    def peek_part(self, key: str) -> Any:
+        """Return what memory alone can tell of a part; None may mean that the server knows."""
+        return self.peek(key)
 
     def _peek(self, key: str) -> Any:
         engine = self._engine
