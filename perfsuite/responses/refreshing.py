@@ -49,7 +49,7 @@ def refresh_later(
             return
         flight: Any
         flights = deduplication.flights
-        flight, leads = flights.join(f"{key} refresh")
+        flight, leads = flights.join(f"{key}.refresh")
         if not leads:
             return
         started = False
@@ -60,7 +60,7 @@ def refresh_later(
                 started = _start(again, key, page, flight, get_response, is_async)
         finally:
             if not started:
-                flights.abandon(f"{key} refresh", flight)
+                flights.abandon(f"{key}.refresh", flight)
     except Exception:
         logger.exception("A stale page could not be made anew; it is served on.")
 
@@ -69,7 +69,7 @@ def _start(
     exchange: Exchange, key: str, page: Page, flight: Any, get_response: Callable[[Any], Any], is_async: bool
 ) -> bool:
     def end() -> None:
-        deduplication.flights.abandon(f"{key} refresh", flight)
+        deduplication.flights.abandon(f"{key}.refresh", flight)
 
     if not is_async:
 
@@ -109,7 +109,7 @@ def _again(exchange: Exchange, key: str, page: Page) -> Steps:
     store, lock_s = exchange.store, exchange.config.options.lock_s
     leading.set((*leading.get(), exchange.key))
     lock: Any = "alone"
-    place = f"{key} refresh"
+    place = f"{key}.refresh"
     if store.is_shared:
         lock = yield ASK, lambda: store.lock(place, lock_s)
         if lock is None:

@@ -312,6 +312,10 @@ urlpatterns = [path("p/", view)]
 Client().get("/warm/")
 print("ready", flush=True)
 sys.stdin.readline()
+until = time.time() + {seconds}
+while time.time() < until:
+    Client().get("/p/")
+    time.sleep(0.02)
 with ThreadPoolExecutor(5) as pool:
     answers = list(pool.map(lambda _: Client().get("/p/"), range(5)))
 print(json.dumps([len(runs), [answer.content.decode() for answer in answers]]), flush=True)
@@ -338,8 +342,8 @@ def _caches(server: Valkey, kind: str) -> dict[str, Any]:
     return {"default": tiered, "shared": redis}
 
 
-def _run_processes(caches: dict[str, Any], control: str) -> tuple[int, list[str]]:
-    script = SCRIPT.format(root=".", caches=caches, control=control)
+def _run_processes(caches: dict[str, Any], control: str, seconds: float = 0.0) -> tuple[int, list[str]]:
+    script = SCRIPT.format(root=".", caches=caches, control=control, seconds=seconds)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -377,3 +381,16 @@ def test_an_answer_that_is_nobody_elses_does_not_hold_other_processes_up(server:
 
     assert bodies == ["hello"] * 20
     assert runs == 20
+
+
+def test_a_stale_page_is_made_anew_once_in_each_of_its_periods_by_all_processes_together(
+    server: Valkey,
+) -> None:
+    server.restart()
+    runs, bodies = _run_processes(
+        _caches(server, "tiered"), "max-age=1, stale-while-revalidate=60", seconds=3.0
+    )
+
+    assert bodies == ["hello"] * 20
+    # The first, and one for each second and the time that a view takes.
+    assert 2 <= runs <= 5
