@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from perfsuite.responses.policy.fields import date, is_strong, weakly_equal
+from perfsuite.responses.policy.fields import is_strong, weakly_equal
 from perfsuite.responses.policy.model import DEFAULT, Headers, Policy, Request, Response, Stored
 from perfsuite.responses.policy.storing import keep, stored_headers
 
@@ -108,6 +108,4 @@ def _updated(
     fields = {name: value for name, value in stored.response.headers.items() if name not in _OF_THE_MOMENT}
     news = stored_headers(response.headers, policy)
     fields.update((name, value) for name, value in news.items() if name not in _KEPT_AS_STORED)
-    if date(fields.get("date"), answered_at) is None:
-        fields.pop("date", None)
     return keep(request, Response(stored.response.status, fields), asked_at, answered_at, policy)

@@ -112,7 +112,7 @@ def test_a_304_updates_all_fields_that_it_has_and_no_others() -> None:
         connection="x-hop",
         x_hop="1",
         set_cookie="a=b",
-        date=http(100),
+        date=http(90),
     )
     assert found is not None
     assert found.response.status == 200
@@ -126,7 +126,7 @@ def test_a_304_updates_all_fields_that_it_has_and_no_others() -> None:
         "x-new": "2",
         "x-more": "3",
         "content-security-policy": "b",
-        "date": http(100),
+        "date": http(90),
     }
 
 
@@ -139,6 +139,13 @@ def test_a_validated_response_is_fresh_again() -> None:
     assert found.response.headers["date"] == http(100)
     assert decided(found, 130) == ("hit", "fresh")
     assert decided(found, 160) == ("revalidate", "stale")
+
+
+def test_a_304_with_a_malformed_date_was_made_when_it_arrived() -> None:
+    found = updated(kept(cache_control="max-age=60", etag='"a"'), etag='"a"', date="foo")
+    assert found is not None
+    assert found.response.headers["date"] == http(100)
+    assert decided(found, 159) == ("hit", "fresh")
 
 
 def test_a_304_may_be_old_itself() -> None:
