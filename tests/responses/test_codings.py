@@ -34,7 +34,7 @@ DECODERS: dict[str, list[Callable[[bytes], bytes]]] = {
     "gzip": [gzip.decompress, lambda data: zlib.decompressobj(47).decompress(data)],
     "br": [brotli.decompress, brotlicffi.decompress],
     "zstd": [
-        zstandard.ZstdDecompressor().decompress,
+        lambda data: zstandard.ZstdDecompressor().decompress(data),
         lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
         standard_zstd.decompress,
     ],
