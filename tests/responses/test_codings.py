@@ -136,7 +136,7 @@ def test_threads_do_not_disturb_each_other(coding: Coding) -> None:
 
 
 def test_the_window_of_a_stream_is_small() -> None:
-    """A decoder need not, and an open stream does not, hold more than 128 KiB of what was before."""
+    """A decoder need not, and an open stream does not, hold more than 64 KiB of what was before."""
     for name in ("zstandard", "standard zstd"):
         head = CODINGS[name].stream(3, 0).feed(b"x", flush=True)
         assert zstandard.get_frame_parameters(head).window_size == 1 << codings.STREAM_WINDOW
