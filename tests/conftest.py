@@ -43,6 +43,8 @@ MARK_OF_FILE = {
     "metrics/test_histogram.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
+    "responses/test_codings.py": pytest.mark.alike,
+    "responses/test_negotiation.py": pytest.mark.alike,
     "test_timing.py": pytest.mark.alike,
 }
 

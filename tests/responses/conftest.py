@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.recorded import recorded
+from tests.responses.asking import compressing
 
-__all__ = ["recorded"]
+__all__ = ["compressing", "recorded"]
