@@ -56,6 +56,8 @@ MARK_OF_FILE = {
     "responses/policy/test_storing.py": pytest.mark.alike,
     "responses/policy/test_validation.py": pytest.mark.alike,
     "responses/policy/test_varying.py": pytest.mark.alike,
+    "responses/test_codings.py": pytest.mark.alike,
+    "responses/test_negotiation.py": pytest.mark.alike,
     "test_timing.py": pytest.mark.alike,
 }
 

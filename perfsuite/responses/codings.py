@@ -23,10 +23,14 @@ from typing import Any, Final, Protocol
 logger = logging.getLogger("perfsuite.responses")
 
 NAMES: Final = ("zstd", "br", "gzip")
-# Measured by benchmarks/compression.py --levels: no body of up to a megabyte takes 19 ms, at the levels of a coding.
+# A body of up to so many bytes gets the level that is set, a larger one the fastest (benchmarks/compression.py --levels).
 FAST_ABOVE_BYTES: Final = 262_144
-# What a stream may look back: 128 KiB, since an open stream holds a window and tables of that order.
-STREAM_WINDOW: Final = 17
+# What a stream may look back, 64 KiB, and the size of its tables, as powers of two. Thousands may be open: at the library's
+# own sizes one of zstd holds 835 KiB instead of 195 and sends no less.
+STREAM_WINDOW: Final = 16
+STREAM_TABLES: Final = 14
+# One of a higher quality holds 553 KiB instead of 294.
+STREAM_BR_LEVEL: Final = 3
 
 _GZIP_WITH_NAME = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff"
 _GZIP_HEAD_BYTES = 10
@@ -128,7 +132,9 @@ class Brotli:
 
     def stream(self, level: int, padding: int) -> Stream:
         """Begin a stream."""
-        return _BrotliStream(self._compressor(quality=level, lgwin=STREAM_WINDOW), padding)
+        return _BrotliStream(
+            self._compressor(quality=min(level, STREAM_BR_LEVEL), lgwin=STREAM_WINDOW), padding
+        )
 
 
 class _BrotliStream:
@@ -189,7 +195,12 @@ class StandardZstd(_Zstd):
     def stream(self, level: int, padding: int) -> Stream:
         """Begin a frame."""
         name = self._module.CompressionParameter
-        options = {name.compression_level: level, name.window_log: STREAM_WINDOW}
+        options = {
+            name.compression_level: level,
+            name.window_log: STREAM_WINDOW,
+            name.hash_log: STREAM_TABLES,
+            name.chain_log: STREAM_TABLES,
+        }
         compressor = self._module.ZstdCompressor(options=options)
         block, frame = compressor.FLUSH_BLOCK, compressor.FLUSH_FRAME
         return _ZstdStream(
@@ -219,7 +230,9 @@ class Zstandard(_Zstd):
 
     def stream(self, level: int, padding: int) -> Stream:
         """Begin a frame."""
-        parameters = self._module.ZstdCompressionParameters.from_level(level, window_log=STREAM_WINDOW)
+        parameters = self._module.ZstdCompressionParameters.from_level(
+            level, window_log=STREAM_WINDOW, hash_log=STREAM_TABLES, chain_log=STREAM_TABLES
+        )
         compressor = self._module.ZstdCompressor(compression_params=parameters).compressobj()
         block, frame = self._module.COMPRESSOBJ_FLUSH_BLOCK, self._module.COMPRESSOBJ_FLUSH_FINISH
         return _ZstdStream(

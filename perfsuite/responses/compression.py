@@ -100,7 +100,7 @@ def _begin(request: HttpRequest, response: HttpResponseBase) -> Work | None:
         return None
     if not encoding.is_negotiable(response.status_code, get) or _is_sent_by_the_server(request, response):
         return None
-    _put(response, {"Vary": encoding.with_accept_encoding(get("vary"))})
+    _vary(response, get)
     body = b"" if response.streaming else response.content  # type: ignore[attr-defined]
     is_head = request.method == "HEAD"
     length = _stated_length(get) if response.streaming or (is_head and not body) else len(body)
@@ -164,7 +164,7 @@ def _tell_not_modified(request: HttpRequest, response: HttpResponseBase, get: en
     Whether that would be compressed is not known any more; but a client that has it compressed names its ETag as a weak one, and
     does not take a strong one for it (RFC 9111 4.3.4).
     """
-    _put(response, {"Vary": encoding.with_accept_encoding(get("vary"))})
+    _vary(response, get)
     etag, known = get("etag"), request.META.get("HTTP_IF_NONE_MATCH", "")
     if etag and etag.startswith('"') and len(known) <= MAX_IF_NONE_MATCH:
         tags = parse_etags(known)
@@ -175,6 +175,13 @@ def _tell_not_modified(request: HttpRequest, response: HttpResponseBase, get: en
 def _stated_length(get: encoding.Get) -> int | None:
     text = str(get("content-length") or "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+
+
+def _vary(response: Any, get: encoding.Get) -> None:
+    before = get("vary")
+    after = encoding.with_accept_encoding(before)
+    if after != before:
+        response["Vary"] = after
 
 
 def _put(response: Any, changed: dict[str, str | None]) -> None:

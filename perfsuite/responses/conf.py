@@ -115,8 +115,8 @@ class ResponsesSettings(Section):
     compress_min_bytes: int = option(
         500, minimum=0, help="Bytes below which a body is sent as it is: it fits into a packet anyway."
     )
-    zstd_level: int = option(3, minimum=1, maximum=12, help="Level of zstd for bodies of up to 256 KiB.")
-    br_level: int = option(4, minimum=0, maximum=7, help="Quality of br for bodies of up to 256 KiB.")
+    zstd_level: int = option(3, minimum=1, maximum=9, help="Level of zstd for bodies of up to 256 KiB.")
+    br_level: int = option(4, minimum=0, maximum=6, help="Quality of br for bodies of up to 256 KiB.")
     gzip_level: int = option(
         6,
         minimum=1,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.recorded import recorded
+from tests.responses.asking import compressing
 from tests.responses.site import ASYNC, LOCMEM, SYNC, TIERED, Site, serving
 
-__all__ = ["CACHES", "kind", "make_site", "recorded"]
+__all__ = ["CACHES", "compressing", "kind", "make_site", "recorded"]
 
 CACHES = {"tiered": TIERED, "locmem": LOCMEM}
 
