@@ -77,7 +77,8 @@ class Outage:
             form = f"/admin/portal/page/{pk}/change/"
             times = {"updated_at_0": "2026-01-01", "updated_at_1": "12:00:00"}
             answer = editor.send(form, **{**fields, **times, "title": f"Edition {number} of {tenant}"})
-            assert answer.status == 200 and answer.url.endswith("/admin/portal/page/"), answer.text[:2_000]
+            assert answer.status == 200, answer.text[:2_000]
+            assert answer.url.endswith("/admin/portal/page/"), answer.text[:2_000]
             self.saved.append((time.time(), tenant, number))
             return CHANGE_EACH_S
 
