@@ -33,6 +33,8 @@ MARK_OF_FILE = {
     "integration/test_memory.py": pytest.mark.once,
     "integration/test_turns.py": pytest.mark.once,
     "integration/test_valkey_faults.py": pytest.mark.once,
+    "sampleproject/test_demo.py": pytest.mark.once,
+    "sampleproject/test_seed_demo.py": pytest.mark.once,
     # What a store goes through.
     "integration/test_clocks.py": pytest.mark.by_database,
     "integration/test_disk_full.py": pytest.mark.by_database,
@@ -54,6 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in (MARK_OF_FOLDER.get(place.parts[0]), MARK_OF_FILE.get(place.as_posix())):
             if mark is not None:
                 item.add_marker(mark)
+        if place.parts[0] == "caching" and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.no_database)
 
 
 @pytest.fixture(scope="session")
