@@ -26,7 +26,8 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _CLOSED = re.compile(rf'(?:[^"]++|{_QUOTED.pattern})*+', re.DOTALL)
 _ITEM = re.compile(rf'(?:[^",]++|{_QUOTED.pattern})++', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+# ``private=true`` and ``private=1`` are mistakes for ``private``, not the names of fields.
+_FIELD_NAME = re.compile(r"(?!(?:true|false)\Z)[a-z][!#$%&'*+\-.^_`|~0-9a-z]*\Z")
 
 
 def parse(value: str) -> Directives:

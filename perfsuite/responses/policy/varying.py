@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from perfsuite.responses.policy.fields import date, members
@@ -14,6 +15,7 @@ _AROUND_COMMA = re.compile(r"[ \t]*+,[ \t,]*+")
 _NO_LISTS: Final = frozenset(
     {"authorization", "cookie", "date", "from", "host", "origin", "referer", "user-agent"}
 )
+_REMEMBERED_CHARS: Final = 256
 _CASELESS: Final = frozenset({"accept-charset", "accept-encoding", "accept-language"})
 
 
@@ -32,6 +34,12 @@ def normalised(name: str, value: str) -> str:
 
     The order of Accept-Language and Accept stays, since servers may prefer what comes first.
     """
+    if name in _CASELESS and len(value) <= _REMEMBERED_CHARS:
+        return _remembered(name, value)
+    return _normalised(name, value)
+
+
+def _normalised(name: str, value: str) -> str:
     value = value.strip(" \t")
     if name in _NO_LISTS or '"' in value:
         return value
@@ -41,6 +49,10 @@ def normalised(name: str, value: str) -> str:
         if name == "accept-encoding":
             return ",".join(sorted(value.split(",")))
     return value
+
+
+# Hot path: browsers send few different ones (benchmarks/responses.py).
+_remembered = lru_cache(maxsize=512)(_normalised)
 
 
 def varying_by(request: Request, names: Iterable[str]) -> Varying:

@@ -85,6 +85,11 @@ def test_unknown_directives_are_ignored() -> None:
         ('private=""', set()),
         ('private=", ,"', set()),
         ('private="a b"', set()),
+        ("private=true", set()),
+        ("private=False", set()),
+        ("private=1", set()),
+        ('private="x-a, 1"', set()),
+        ("private=trueish", {"trueish"}),
         ('private="x-a", private', set()),
     ],
 )
