@@ -192,7 +192,7 @@ def test_polling_stops_while_the_tab_is_hidden(panel: Visitor) -> None:
     with page.expect_request("**/data/**", timeout=1_000):
         page.evaluate("window.pretend(false)")
     for _ in range(2):
-        with page.expect_request("**/data/**"):
+        with page.expect_request("**/data/**", timeout=2_500):
             pass
 
 
