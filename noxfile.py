@@ -92,7 +92,7 @@ LANES = {
         DJANGO_52,
         extras="mongodb,test",
         database="mongodb",
-        without=("browser", "relational", "hypothesis", "once", "alike"),
+        without=("browser", "relational", "hypothesis", "once", "alike", "no_database"),
         paths=ON_MONGODB,
         from_wheel=True,
     ),
@@ -105,6 +105,7 @@ LANES = {
             "packaging",
             "once",
             "alike",
+            "no_database",
             "sample",
         ),  # the sample project chooses its database itself
         measured=False,

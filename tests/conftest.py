@@ -17,22 +17,23 @@ hypothesis.settings.register_profile("full", max_examples=5000, deadline=None, p
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 HERE = Path(__file__).resolve().parent
-MARK_OF_FOLDER = {
+MARKS = {  # of a file, or of all below a folder
     "browser": pytest.mark.browser,
     "integration": pytest.mark.integration,
     "sampleproject": pytest.mark.sample,
-}
-MARK_OF_FILE = {
     "test_packaging.py": pytest.mark.packaging,
     # Of this repository.
     "test_docs.py": pytest.mark.once,
     "test_lanes.py": pytest.mark.once,
     "panel/test_frontend_build.py": pytest.mark.once,
+    "responses/policy/test_reference.py": pytest.mark.once,
     # Long, and about nothing that a Django or a database has to do with.
     "integration/test_compaction_killed.py": pytest.mark.once,
     "integration/test_memory.py": pytest.mark.once,
     "integration/test_turns.py": pytest.mark.once,
     "integration/test_valkey_faults.py": pytest.mark.once,
+    "sampleproject/test_demo.py": pytest.mark.once,
+    "sampleproject/test_seed_demo.py": pytest.mark.once,
     # What a store goes through.
     "integration/test_clocks.py": pytest.mark.by_database,
     "integration/test_disk_full.py": pytest.mark.by_database,
@@ -43,19 +44,7 @@ MARK_OF_FILE = {
     "metrics/test_histogram.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
-    "responses/policy/test_cache_status.py": pytest.mark.alike,
-    "responses/policy/test_conditional.py": pytest.mark.alike,
-    "responses/policy/test_deciding.py": pytest.mark.alike,
-    "responses/policy/test_directives.py": pytest.mark.alike,
-    "responses/policy/test_fields.py": pytest.mark.alike,
-    "responses/policy/test_freshness.py": pytest.mark.alike,
-    "responses/policy/test_hostile.py": pytest.mark.alike,
-    "responses/policy/test_invalidation.py": pytest.mark.alike,
-    "responses/policy/test_ranges.py": pytest.mark.alike,
-    "responses/policy/test_reference.py": pytest.mark.once,
-    "responses/policy/test_storing.py": pytest.mark.alike,
-    "responses/policy/test_validation.py": pytest.mark.alike,
-    "responses/policy/test_varying.py": pytest.mark.alike,
+    "responses/policy": pytest.mark.alike,
     "responses/test_codings.py": pytest.mark.alike,
     "responses/test_negotiation.py": pytest.mark.alike,
     "test_timing.py": pytest.mark.alike,
@@ -66,9 +55,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need more than a database, so that a lane can leave them to another."""
     for item in items:
         place = item.path.relative_to(HERE)
-        for mark in (MARK_OF_FOLDER.get(place.parts[0]), MARK_OF_FILE.get(place.as_posix())):
-            if mark is not None:
+        for path in (place, *place.parents):
+            if mark := MARKS.get(path.as_posix()):
                 item.add_marker(mark)
+        if place.parts[0] == "caching" and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.no_database)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
 from perfsuite.queries.statements import Command, Entry, note
-from perfsuite.queries.translation import READS, Translated, statement_of, translating
+from perfsuite.queries.translation import READS, Translated, statement_of
 
 # The alias of commands to a database that is none of DATABASES: those of a client of the host's own.
 BARE = "mongodb"
@@ -64,11 +64,9 @@ class CommandTimes(monitoring.CommandListener):
                 running = self._more(tally, event, alias)
             else:
                 what = shape(database, name, command)
-                entry = None
-                if translating.on:
-                    entry = statement_of(tally, name, command.get(name))
-                    if entry is not None:
-                        entry[0].became(what)
+                entry = statement_of(tally, name, command.get(name))
+                if entry is not None:
+                    entry[0].became(what)
                 running = (tally, what, alias, entry, None)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()

@@ -70,57 +70,33 @@ class PoolTimes(monitoring.ConnectionPoolListener):
         """Count it no more."""
         pool.open = max(0, pool.open - 1)
 
-    # The three hot ones are written out: what _guarded does costs as much as they do.
     # Hot path: benchmarks/mongodb.py
-    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
+    @_guarded
+    def connection_check_out_started(
+        self, pool: Pool, event: monitoring.ConnectionCheckOutStartedEvent
+    ) -> None:
         """Count one who wants a connection, and as waiting if all are in use."""
-        if not _guard.on:
+        if FAILS_AS_STARTED and hasattr(event, "reason"):
+            self.connection_check_out_failed(event)
             return
-        try:
-            if FAILS_AS_STARTED and hasattr(event, "reason"):
-                self.connection_check_out_failed(event)
-                return
-            if not TELLS_WAITS:
-                self._here.began = perf_counter()
-            with pools.lock:
-                pool = pools.pool_at(event.address)
-                pool.asking += 1
-                if pool.in_use >= pool.limit > 0:
-                    pool.most_waiting = max(pool.most_waiting, pool.asking)
-        except Exception as exc:  # noqa: BLE001 - the guard's
-            _guard.failed(exc)
+        if not TELLS_WAITS:
+            self._here.began = perf_counter()
+        pool.asking += 1
+        if pool.in_use >= pool.limit > 0:
+            pool.most_waiting = max(pool.most_waiting, pool.asking)
 
     # Hot path: benchmarks/mongodb.py
-    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
+    @_guarded
+    def connection_checked_out(self, pool: Pool, event: monitoring.ConnectionCheckedOutEvent) -> None:
         """Count a connection in use, and how long it took to get it."""
-        if not _guard.on:
-            return
-        try:
+        if pool.asking:
+            pool.asking -= 1
+        pool.in_use += 1
+        if pool.in_use > pool.most_in_use:
+            pool.most_in_use = pool.in_use
+        if len(pool.waits_us) < MAX_WAITS:
             waited_s: Any = event.duration if TELLS_WAITS else self._waited_s()
-            with pools.lock:
-                pool = pools.pool_at(event.address)
-                if pool.asking:
-                    pool.asking -= 1
-                pool.in_use += 1
-                if pool.in_use > pool.most_in_use:
-                    pool.most_in_use = pool.in_use
-                if len(pool.waits_us) < MAX_WAITS:
-                    pool.waits_us.append(waited_s * 1e6)
-        except Exception as exc:  # noqa: BLE001 - the guard's
-            _guard.failed(exc)
-
-    # Hot path: benchmarks/mongodb.py
-    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
-        """Count a connection in use no more."""
-        if not _guard.on:
-            return
-        try:
-            with pools.lock:
-                pool = pools.pool_at(event.address)
-                if pool.in_use:
-                    pool.in_use -= 1
-        except Exception as exc:  # noqa: BLE001 - the guard's
-            _guard.failed(exc)
+            pool.waits_us.append(waited_s * 1e6)
 
     @_guarded
     def connection_check_out_failed(
@@ -129,6 +105,13 @@ class PoolTimes(monitoring.ConnectionPoolListener):
         """Count a connection that could not be had, by pymongo's reason."""
         pool.asking = max(0, pool.asking - 1)
         pool.failures[event.reason] = pool.failures.get(event.reason, 0) + 1
+
+    # Hot path: benchmarks/mongodb.py
+    @_guarded
+    def connection_checked_in(self, pool: Pool, event: monitoring.ConnectionCheckedInEvent) -> None:
+        """Count a connection in use no more."""
+        if pool.in_use:
+            pool.in_use -= 1
 
     def pool_ready(self, event: monitoring.PoolReadyEvent) -> None:
         """Be of no account."""

@@ -21,7 +21,6 @@ MAX_KEY_CHARS = 100
 # Commands with an outline of up to so many keys are remembered, at most this many.
 MAX_CACHED_KEYS = 20
 MAX_CACHED = 1_000
-MAX_PLAIN_KEYS = 4
 
 OPERATIONS = frozenset([
     "find", "insert", "update", "delete", "aggregate", "count", "distinct", "findAndModify", "getMore", "killCursors",
@@ -52,10 +51,6 @@ def shape(database: str, name: str, command: Mapping[str, Any]) -> Shape:
     collection = command.get(name)
     if type(collection) is not str:
         collection = ""
-    if name in _FILTERS:
-        keys = _plain_keys(command.get(_FILTERS[name]))
-        if keys is not None:
-            return _remembered(database, collection, name, keys)
     outline: Outline | None = None
     size = [0]
     if name in _FILTERS:
@@ -69,21 +64,6 @@ def shape(database: str, name: str, command: Mapping[str, Any]) -> Shape:
     if size[0] <= MAX_CACHED_KEYS:
         return _remembered(database, collection, name, outline)
     return _written(database, collection, name, outline)
-
-
-def _plain_keys(condition: Any) -> Outline | None:
-    """Return the outline of a filter that only compares a few fields with values, as most do; None of any other."""
-    if type(condition) is not dict or len(condition) > MAX_PLAIN_KEYS:
-        return None
-    for key, value in condition.items():
-        if (
-            isinstance(value, _CONTAINERS)
-            or type(key) is not str
-            or len(key) > MAX_KEY_CHARS
-            or key == "$expr"
-        ):
-            return None
-    return tuple(condition)
 
 
 def _outline_of(condition: Any, size: list[int]) -> Outline:

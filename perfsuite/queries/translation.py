@@ -58,15 +58,6 @@ class _Here(threading.local):
 _here = _Here()
 
 
-class _Translating:
-    """Whether djongo has run any statement in this process; where it has not, no command needs to look for its SQL."""
-
-    on = False
-
-
-translating = _Translating()
-
-
 def statement_of(tally: Tally, name: str, collection: object) -> Entry | None:
     """Return the statement that a command in this thread comes from, or None for one that djongo did not send."""
     entry = _here.entry
@@ -90,7 +81,6 @@ def note_djongo_statement(
         return execute(sql, params, many, context)
     translated = Translated(sql[:MAX_SQL_CHARS] if type(sql) is str else type(sql).__name__)
     entry: Entry = [translated, "", 0.0, True]
-    translating.on = True
     _here.tally, _here.entry = tally, entry
     started = perf_counter()
     try:

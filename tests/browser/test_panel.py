@@ -191,7 +191,9 @@ def test_polling_stops_while_the_tab_is_hidden(panel: Visitor) -> None:
     assert polls_in(page, 2_500) == 0
     with page.expect_request("**/data/**", timeout=1_000):
         page.evaluate("window.pretend(false)")
-    assert polls_in(page, 2_500) >= 2
+    for _ in range(2):
+        with page.expect_request("**/data/**", timeout=2_500):
+            pass
 
 
 def test_live_updates_can_be_paused_and_resumed(panel: Visitor) -> None:

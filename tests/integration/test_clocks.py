@@ -25,6 +25,15 @@ READ = (
     "print(*(totals(kind, Window(now - 7200, now + 7200)).count for kind in ('requests.status', 'requests.route')))\n"
 )
 
+# Until when the stretches reach that are compacted.
+COMPACTED = (
+    "import django; django.setup()\n"
+    "from perfsuite.metrics.models import Bucket\n"
+    "from perfsuite.metrics.storages.alias import store_alias\n"
+    "starts = Bucket.objects.using(store_alias()).filter(resolution=60).values_list('start', flat=True)\n"
+    "print(max(starts, default=0) + 60)\n"
+)
+
 
 def new_clock(folder: Path, name: str, ahead_s: float) -> dict[str, str]:
     """Set a clock and return the environment of the processes that are to go by it."""
@@ -102,4 +111,6 @@ def test_two_hosts_five_minutes_apart_count_each_request_once_and_have_one_leade
                 wait_until(lambda: site.count(resolution=60), "a compacted minute")
             assert one.stop() == other.stop() == 0
             assert "Traceback" not in one.output() + other.output()
+    # What is not over by the clock of the host that leads is not compacted.
+    assert float(site.run("-c", COMPACTED).stdout) <= time.time() + ahead_s
     assert_all_is_counted_once(site, answered)

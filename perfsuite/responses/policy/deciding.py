@@ -28,7 +28,7 @@ def decide(
         return _OTHER_METHOD
     if stored is None:
         return _ONLY_IF_CACHED if "only-if-cached" in of_request(request.headers) else _NOTHING_STORED
-    # Hot path: most hits are of requests without directives (benchmarks/responses.py).
+    # Hot path: most hits are of requests without directives.
     allowed = stored.terms
     if allowed is None:
         allowed = freshness.terms(stored.response, stored.asked_at, stored.answered_at, policy)

@@ -16,7 +16,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 def invalidated_uris(request: Request, response: Response) -> tuple[str, ...]:
     """Return the absolute URIs whose stored responses, in all variants, are outdated.
 
-    None for a safe method or an error; else the target, and what Location and Content-Location name of the same origin,
+    Empty for a safe method or an error; else the target, and what Location and Content-Location name of the same origin,
     written with the target's scheme and host, once each.
     """
     if request.method in SAFE_METHODS or not 200 <= response.status <= 399:

@@ -17,33 +17,12 @@ Varying = tuple[tuple[str, str | None], ...]
 # RFC 9110 15.1: these may be given a lifetime that nobody stated.
 HEURISTICALLY_CACHEABLE: Final = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 # Those whose caching rules are followed here. 206 and 304 are not among them: a part is never stored as the whole.
-UNDERSTOOD_STATUSES: Final = frozenset(
-    {200, 203, 204, 300, 301, 302, 303, 307, 308}
-    | {
-        400,
-        401,
-        402,
-        403,
-        404,
-        405,
-        406,
-        407,
-        408,
-        409,
-        410,
-        411,
-        412,
-        413,
-        414,
-        415,
-        416,
-        417,
-        421,
-        422,
-        426,
-    }
-    | {428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511}
-)
+UNDERSTOOD_STATUSES: Final = frozenset({
+    200, 203, 204,
+    300, 301, 302, 303, 307, 308,
+    *range(400, 418), 421, 422, 426, 428, 429, 431, 451,
+    500, 501, 502, 503, 504, 505, 511,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

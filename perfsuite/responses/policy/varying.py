@@ -51,7 +51,7 @@ def _normalised(name: str, value: str) -> str:
     return value
 
 
-# Hot path: browsers send few different ones (benchmarks/responses.py).
+# Hot path: browsers send few different ones.
 _remembered = lru_cache(maxsize=512)(_normalised)
 
 

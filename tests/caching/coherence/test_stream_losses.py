@@ -143,7 +143,7 @@ def test_who_only_reads_notices_that_the_server_takes_no_writes(
             there.engine.clear()
             assert there.get("k") == "secret value", "reads go through between the writes that fail"
         wait_until(lambda: there.engine.shared.breaker.is_open, "that the reader notices", NOTICED_S)
-    assert "NOREPLICAS" in caplog.text
+        wait_until(lambda: "NOREPLICAS" in caplog.text, "the log line, which comes after it is open")
     assert "secret" not in caplog.text
     client.config_set("min-replicas-to-write", 0)
     wait_until(lambda: not there.engine.shared.breaker.is_open, "its recovery", NOTICED_S)
