@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for path in (place, *place.parents):
             if mark := MARKS.get(path.as_posix()):
                 item.add_marker(mark)
-        if place.parts[0] == "caching" and item.get_closest_marker("django_db") is None:
+        if place.parts[0] in ("caching", "responses") and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.no_database)
 
 
