@@ -59,6 +59,10 @@ class CacheOptions:
 
 def read(options: Mapping[str, Any]) -> CacheOptions:
     """Return the options; raise ImproperlyConfigured with one sentence for what cannot be meant."""
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured(
+            f"OPTIONS is {options!r} for TieredCache; write a dict such as {{'STALE_FOR': 60}}."
+        )
     known = {field.name.upper(): field for field in fields(CacheOptions)}
     values: dict[str, Any] = {"tiers": tuple(DEFAULTS.values())}
     for key, value in options.items():

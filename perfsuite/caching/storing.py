@@ -23,11 +23,12 @@ class Storing(BaseCache):
     """The key, the engine, and the steps of reading and storing, for ``TieredCache``."""
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
-        super().__init__(params)
         given = params.get("OPTIONS", {})
+        options = read(given)
+        super().__init__(params)
         engine = self._engine = engine_of(
             f"{location or 'default'}|{self.key_prefix}" if self.key_prefix else location or "default",
-            read(given),
+            options,
         )
         has_limit = any(name in given or name.lower() in params for name in ("MAX_ENTRIES", "max_entries"))
         self._max_entries_given = self._max_entries if has_limit else None
@@ -182,6 +183,12 @@ class Storing(BaseCache):
             engine.tell("S", full, entry)
         else:
             engine.tell("D", full)
+
+    def _counted(self, is_stored: bool) -> bool:
+        """Count a set that came about; tell whether it did."""
+        if is_stored:
+            next(self._sets)
+        return is_stored
 
     def _drop(self, full: str) -> bool:
         engine = self._engine

@@ -148,7 +148,7 @@ class TieredCache(AsyncMethods):
             entry.tags = self.tokens(checked_tags(tags))
         if engine.shared is not None:
             try:
-                return bool(engine.shared.add(full, entry, now))
+                return self._counted(bool(engine.shared.add(full, entry, now)))
             except SharedAway:
                 engine.shared.pending.note_keys([full])
         with engine.lock:
@@ -156,7 +156,7 @@ class TieredCache(AsyncMethods):
             if engine.is_usable(engine.held(full), now):
                 return False
             self._store_here(full, entry, now, None)
-            return True
+            return self._counted(True)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Give a key a new time from now; tell whether there was one."""

@@ -54,6 +54,7 @@ def test_a_tier_keeps_the_defaults_of_what_it_does_not_name() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["STALE_FOR"], "OPTIONS is ['STALE_FOR'] for TieredCache; write a dict"),
         ({"TEIRS": {}}, "'TEIRS' for TieredCache. Did you mean 'TIERS'?"),
         ({"TIERS": {"tepid": {}}}, "the unknown tier 'tepid'; write hot, warm, cold"),
         ({"TIERS": {"hot": {"MAXBYTES": 1}}}, "Did you mean 'MAX_BYTES'?"),

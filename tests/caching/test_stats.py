@@ -56,6 +56,12 @@ def test_reads_are_recorded_by_who_answered_them(cache: TieredCache, recorded: R
     assert recorded.sum("cache.promotions", NAME, "warm") == 1
 
 
+def test_an_add_is_a_set_where_it_stores_something(cache: TieredCache, recorded: Recorded) -> None:
+    assert cache.add("page:1", "body")
+    assert not cache.add("page:1", "another")
+    assert recorded.sum("cache.sets", NAME) == 1
+
+
 def test_what_was_recorded_is_not_recorded_again(cache: TieredCache, recorded: Recorded) -> None:
     cache.get("nothing")
     assert recorded.sum("cache.reads", NAME, "miss") == 1
