@@ -38,21 +38,19 @@ class Compression:
             lines.append(
                 [
                     coding,
-                    bodies.count,
+                    percent(bodies.sum - sent, bodies.sum),
                     bodies.sum,
                     sent,
-                    percent(bodies.sum - sent, bodies.sum),
-                    time.mean / US_PER_MS if time else None,
+                    bodies.count,
                     time.quantile(0.95) / US_PER_MS if time else None,
                 ]
             )
         columns = (
             Column("coding", "Coding", "text"),
-            Column("bodies", "Bodies"),
+            Column("saved", "Saved", "share"),
             Column("before", "Before", "bytes"),
             Column("after", "Sent", "bytes"),
-            Column("saved", "Saved", "share"),
-            Column("avg", "Time, average", "duration"),
+            Column("bodies", "Bodies"),
             Column("p95", "Time, p95", "duration"),
         )
         is_alone = not view.read.top(kinds.MISSED, view.window, ("route",), "sum", ALL, percentiles=False)
@@ -77,7 +75,7 @@ def saved_tile(view: CardContext) -> list[Tile]:
     size, size_unit = _scaled(whole)
     hint = f"{percent(whole - sent, whole):.0f} % of {size:g} {size_unit}"
     return [
-        Tile("response_saved", "Saved by compression", value, unit=unit, better="up", hint=hint),
+        Tile("response_saved", "Bytes saved", value, unit=unit, better="up", hint=hint),
     ]
 
 

@@ -95,7 +95,7 @@ Answers = dict[tuple[str, str], int]
 
 
 class Figures:
-    """Hit rate, requests, what was served stale or made once for several, and bytes saved by compression."""
+    """Hit rate, what was served stale or made once for several, and bytes saved by compression."""
 
     id = "response-figures"
     title = "Responses"
@@ -117,14 +117,7 @@ class Figures:
                 unit="%",
                 delta=change(_hit_rate(counts), _hit_rate(before), sum(before.values())),
                 better="up",
-                hint="no view was run",
-            ),
-            Tile(
-                "response_requests",
-                "Requests / min",
-                round(60 * whole / view.elapsed_s, 2),
-                better="neutral",
-                hint=f"{whole:,} GET and HEAD",
+                hint=f"of {whole:,} request{'' if whole == 1 else 's'}",
             ),
             _share_tile("stale", "Served stale", counts.get("stale", 0), whole, "old page, no wait"),
             Tile(
@@ -133,12 +126,12 @@ class Figures:
                 counts.get("collapsed", 0),
                 digits=0,
                 better="neutral",
-                hint="took another's response",
+                hint="took another's page",
             ),
             _share_tile("not_stored", "Not stored", not_stored, whole, "reasons below"),
             *saved_tile(view),
         ]
-        return tiles(self, shown, hint="the response cache and compression", size="small")
+        return tiles(self, shown, hint="GET and HEAD requests, and compression", size="small")
 
 
 def _why_nothing() -> str:
@@ -199,7 +192,7 @@ class Outcomes:
             view,
             shares(layers),
             unit="%",
-            hint="share of the requests that the response cache sees",
+            hint="share of requests",
             width="half",
             stacked=True,
         )
@@ -223,14 +216,14 @@ class Reasons:
                 grouped[words] = grouped.get(words, 0) + number
         whole = sum(grouped.values())
         lines: list[Line] = [
-            [why, then, number, percent(number, whole)]
+            [why, number, percent(number, whole), then]
             for (why, then), number in sorted(grouped.items(), key=lambda item: (-item[1], item[0]))[:ROWS]
         ]
         columns = (
             Column("reason", "Reason", "text"),
-            Column("outcome", "Response", "text"),
             Column("requests", "Requests"),
             Column("share", "Share", "share"),
+            Column("outcome", "Response", "text"),
         )
         return table(
             self,
@@ -268,18 +261,18 @@ class Missed:
         lines: list[Line] = [
             [
                 row.labels["route"],
+                ms(row.value.sum),
                 row.value.count,
                 ms(row.value.mean),
-                ms(row.value.sum),
                 percent(row.value.sum, whole),
             ]
             for row in rows[:ROWS]
         ]
         columns = (
             Column("route", "Route", "text"),
+            Column("total", "Missed time", "duration"),
             Column("misses", "Misses"),
             Column("avg", "Average", "ms"),
-            Column("total", "Missed time", "duration"),
             Column("share", "Share", "share"),
         )
         hint = "views that ran because nothing was stored"
