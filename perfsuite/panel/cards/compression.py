@@ -42,6 +42,7 @@ class Compression:
                     bodies.sum,
                     sent,
                     bodies.count,
+                    time.mean / US_PER_MS if time else None,
                     time.quantile(0.95) / US_PER_MS if time else None,
                 ]
             )
@@ -51,18 +52,10 @@ class Compression:
             Column("before", "Before", "bytes"),
             Column("after", "Sent", "bytes"),
             Column("bodies", "Bodies"),
+            Column("avg", "Time, average", "duration"),
             Column("p95", "Time, p95", "duration"),
         )
-        is_alone = not view.read.top(kinds.MISSED, view.window, ("route",), "sum", ALL, percentiles=False)
-        hint = "stored forms cost no time"
-        return table(
-            self, columns, lines, hint=hint, sorted_by="before", width="full" if is_alone else "half"
-        )
-
-
-def is_used(view: CardContext) -> bool:
-    """Tell whether anything was sent compressed."""
-    return bool(_sum(_bodies(view)[0]))
+        return table(self, columns, lines, hint="stored forms cost no time", sorted_by="before")
 
 
 def saved_tile(view: CardContext) -> list[Tile]:

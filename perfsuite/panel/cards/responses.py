@@ -26,7 +26,7 @@ from perfsuite.panel.cards.base import (
     table,
     tiles,
 )
-from perfsuite.panel.cards.compression import is_used, saved_tile
+from perfsuite.panel.cards.compression import saved_tile
 from perfsuite.responses import kinds
 from perfsuite.responses.config import current_config
 
@@ -276,6 +276,4 @@ class Missed:
             Column("share", "Share", "share"),
         )
         hint = "views that ran because nothing was stored"
-        return table(
-            self, columns, lines, hint=hint, sorted_by="total", width="half" if is_used(view) else "full"
-        )
+        return table(self, columns, lines, hint=hint, sorted_by="total")
