@@ -29,6 +29,8 @@ Level = Literal["info", "warning", "error"]
 
 US_PER_MS = 1_000
 FLUSHES_PER_RATE = 3
+# A change against fewer values than this says more about chance than about the site.
+LEAST_BEFORE = 20
 
 
 @dataclass(frozen=True)
@@ -245,3 +247,23 @@ def ms(microseconds: float) -> float:
 def percent(part: float, whole: float) -> float:
     """Return ``part`` in percent of ``whole``, 0.0 of nothing."""
     return round(100 * part / whole, 3) if whole else 0.0
+
+
+def change(now: float, before: float, count_before: int) -> float | None:
+    """Return a delta, None where there was too little before to compare with."""
+    return round(now / before - 1, 4) if before > 0 and count_before >= LEAST_BEFORE else None
+
+
+def shares(
+    layers: Sequence[tuple[str, str, Sequence[Histogram]]],
+) -> list[tuple[str, str, list[float | None]]]:
+    """Turn series of counters into the series of a stacked chart: what each is of all at each step, in percent."""
+    sums = [sum(point.sum for point in at) for at in zip(*(points for _, _, points in layers), strict=True)]
+    return [
+        (
+            name,
+            label,
+            [percent(point.sum, whole) if whole else None for point, whole in zip(points, sums, strict=True)],
+        )
+        for name, label, points in layers
+    ]

@@ -18,9 +18,11 @@ from perfsuite.panel.cards.base import (
     Column,
     Line,
     Tile,
+    change,
     chart,
     message,
     percent,
+    shares,
     table,
     tiles,
 )
@@ -38,8 +40,6 @@ ANSWERS = (
 TIERS = {"hot": "L1 hot", "warm": "L2 warm", "cold": "L3 cold"}
 ROWS = 10
 ALL = 1_000
-# A change against fewer reads than this says more about chance than about the cache.
-LEAST_BEFORE = 20
 # A cache is away now if it was at one of the last flushes.
 NOW_S = 30
 
@@ -105,7 +105,7 @@ class Figures:
                 "Hit rate",
                 rate,
                 unit="%",
-                delta=_delta(rate, rate_before, sum(before.values())),
+                delta=change(rate, rate_before, sum(before.values())),
                 better="up",
                 target=PanelSettings.get().cache_hit_rate_target_percent,
             ),
@@ -154,10 +154,6 @@ def _hit_rate(reads: Mapping[str, int]) -> float:
     return percent(whole - sum(reads.get(answer, 0) for answer in MISSES), whole)
 
 
-def _delta(now: float, before: float, reads_before: int) -> float | None:
-    return round(now / before - 1, 4) if before > 0 and reads_before >= LEAST_BEFORE else None
-
-
 class Answers:
     """Which share of the reads each tier answered, over time; left out without a ``TieredCache``."""
 
@@ -170,24 +166,10 @@ class Answers:
         layers = [(answer, label, found[answer]) for answer, label in ANSWERS if answer in found]
         if not layers:
             return None
-        whole = [
-            sum(point.sum for point in at) for at in zip(*(points for _, _, points in layers), strict=True)
-        ]
-        shares = [
-            (
-                answer,
-                label,
-                [
-                    percent(point.sum, all_) if all_ else None
-                    for point, all_ in zip(points, whole, strict=True)
-                ],
-            )
-            for answer, label, points in layers
-        ]
         return chart(
             self,
             view,
-            shares,
+            shares(layers),
             unit="%",
             hint="share of the reads of the tiered caches",
             width="half",

@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from perfsuite.metrics.histogram import Histogram
-from perfsuite.panel.cards.base import CardContext, CardData, Tile, merged, ms, percent, tiles
+from perfsuite.panel.cards.base import CardContext, CardData, Tile, change, merged, ms, percent, tiles
 from perfsuite.panel.conf import PanelSettings
-
-# A change against fewer values than this says more about chance than about the site.
-LEAST_BEFORE = 20
 
 
 class Overview:
@@ -38,7 +35,7 @@ def _request_tiles(view: CardContext) -> list[Tile]:
             "requests_per_minute",
             "Requests / min",
             round(rate, 2) if any_request else None,
-            delta=_delta(rate, rate_before, before),
+            delta=change(rate, rate_before, before.count),
             better="neutral",
             spark=view.per_minute(points) if any_request else (),
             hint=f"{now.count:,} in this range",
@@ -51,7 +48,7 @@ def _request_tiles(view: CardContext) -> list[Tile]:
             "Errors",
             error_rate if any_request else None,
             unit="%",
-            delta=_delta(error_rate, error_rate_before, before),
+            delta=change(error_rate, error_rate_before, before.count),
             target=settings.error_target_percent,
             spark=[
                 percent(bad.count if bad else 0, point.count) if point.count else None
@@ -74,7 +71,7 @@ def _database_tiles(view: CardContext) -> list[Tile]:
             "queries_per_request",
             "Queries / request",
             round(per_request, 2) if all_now.count else None,
-            delta=_delta(per_request, per_request_before, all_before),
+            delta=change(per_request, per_request_before, all_before.count),
             spark=[
                 round(_ratio(part.count, whole.count), 2) if whole.count else None for part, whole in both
             ],
@@ -95,7 +92,7 @@ def _database_tiles(view: CardContext) -> list[Tile]:
             share if all_now.count else None,
             unit="%",
             digits=0,
-            delta=_delta(share, share_before, all_before),
+            delta=change(share, share_before, all_before.count),
             better="neutral",
             spark=[percent(part.sum, whole.sum) if whole.count else None for part, whole in both],
             hint="of the response time",
@@ -117,7 +114,7 @@ def _time_tile(
         label,
         ms(measure(now)) if now.count else None,
         unit="ms",
-        delta=_delta(measure(now), measure(before), before),
+        delta=change(measure(now), measure(before), before.count),
         target=target_ms,
         spark=[ms(measure(point)) if point.count else None for point in points],
         hint="" if target_ms is not None else "response time",
@@ -148,8 +145,3 @@ def _measured_s(view: CardContext, points: Sequence[Histogram], before: Histogra
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def _delta(now: float, before_value: float, before: Histogram) -> float | None:
-    """Return the change, None where there was too little before to compare with."""
-    return round(now / before_value - 1, 4) if before_value > 0 and before.count >= LEAST_BEFORE else None
