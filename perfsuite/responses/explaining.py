@@ -6,30 +6,23 @@ from its exchange. Its view runs as for a visitor, and what may be stored is sto
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
-from django.core.cache import caches
-from django.core.cache.backends.dummy import DummyCache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from perfsuite.caching.flight import wait
-from perfsuite.responses import deduplication, identity, keys, looking, making, pages
+from perfsuite.responses import keys, making, pages
 from perfsuite.responses.caching import ResponseCacheMiddleware, placed
 from perfsuite.responses.config import OURS, Config, current_config, position
-from perfsuite.responses.exchange import USER, Exchange, ViewOptions
+from perfsuite.responses.exchange import Exchange, ViewOptions
+from perfsuite.responses.explanation import Explanation, lifetime, runs_each_time
 from perfsuite.responses.inprocess import Answer, InProcess, environ_of
+from perfsuite.responses.judging import judge, look
 from perfsuite.responses.keys import MAX_QUERY_CHARS
 from perfsuite.responses.looking import Found
-from perfsuite.responses.pages import FIELDS, LENGTH, TAGS, Page
-from perfsuite.responses.policy import Action, Decision, decide
-from perfsuite.responses.reasons import ADVICE, CLAUSES
-from perfsuite.responses.replying import may_have
-from perfsuite.responses.steps import take
 from perfsuite.responses.store import faults, store_of
 
 # The fields of a response that have to do with caching; of Set-Cookie only the names of the cookies are told.
@@ -37,37 +30,6 @@ TOLD = (
     "Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "Expires", "Age", "ETag", "Last-Modified", "Vary",
     "Content-Type", "Content-Encoding", "Location", "Cache-Status",
 )  # fmt: skip
-_NEVER_REASONS = frozenset({"miss", "fresh", "hit", "waited", "validated", "method"})
-
-
-class Step(NamedTuple):
-    """One thing that was looked at, and what was found."""
-
-    name: str
-    text: str
-
-
-class Explanation:
-    """The steps in order; then whether a repeat is answered from the cache, and in a word why not."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.is_cached = False
-        self.reason = ""
-
-    def say(self, name: str, text: str) -> None:
-        """Add a step."""
-        self.steps.append(Step(name, text))
-
-    def conclude(
-        self, text: str, reason: str = "", *, is_cached: bool = False, advice: str = ""
-    ) -> Explanation:
-        """Add the last step, before it what to do about the reason, or about the one that ``advice`` names."""
-        self.reason, self.is_cached = reason, is_cached
-        if (advice or reason) in ADVICE:
-            self.say("advice", ADVICE[advice or reason])
-        self.say("conclusion", text)
-        return self
 
 
 def explain(url: str, headers: Sequence[str] = ()) -> Explanation:
@@ -79,24 +41,24 @@ def explain(url: str, headers: Sequence[str] = ()) -> Explanation:
     found, config = Explanation(), current_config()
     reason = _is_missing(found, config)
     if reason or config is None:
-        return found.conclude(_runs_each_time(reason), reason)
+        return found.conclude(runs_each_time(reason), reason)
     site = InProcess()
     if site.cache is None:
-        return found.conclude(_runs_each_time("not-installed"), "not-installed")
+        return found.conclude(runs_each_time("not-installed"), "not-installed")
     watch = Watch(site.cache)
     failures = faults.count
     answer = site.ask(environ, lambda request: _bytes_to_read(request, config))
     _say_request(found, watch, answer, config)
     if not watch.is_reached:
         _say_response(found, answer)
-        return found.conclude(_runs_each_time("not-reached"), "not-reached")
+        return found.conclude(runs_each_time("not-reached"), "not-reached")
     exchange = watch.exchange_of(answer.request)
     _say_answer(found, watch, answer, exchange)
     _say_response(found, answer)
     if exchange is None:
         reason = "query" if len(environ["QUERY_STRING"]) > MAX_QUERY_CHARS else "failure"
-        return found.conclude(_runs_each_time(reason), reason)
-    return _judge(found, exchange, answer, has_failed=faults.count > failures)
+        return found.conclude(runs_each_time(reason), reason)
+    return judge(found, exchange, answer, has_failed=faults.count > failures)
 
 
 class Watch:
@@ -128,16 +90,12 @@ class Watch:
         exchange.place(*placed(request, config))
         exchange.store, exchange.cookies = store_of(config.options.alias), None
         self.held, self._exchange = exchange.store.read(exchange.key), exchange
-        self.before = take(looking.find(exchange, exchange.key, self.held), _no_view, request)
+        self.before = look(exchange, exchange.key, self.held)
 
     def exchange_of(self, request: HttpRequest) -> Exchange | None:
         """Return the middleware's own exchange, where it has one; it has none for what is at hand at once."""
         own = request.__dict__.get("perfsuite")
         return own if isinstance(own, Exchange) else self._exchange if self.is_answered else None
-
-
-def _no_view(request: Any) -> Any:
-    raise RuntimeError("Looking up runs no view.")
 
 
 def _is_missing(found: Explanation, config: Config | None) -> str:
@@ -200,7 +158,7 @@ def _stored(held: Any, before: Found | None) -> str:
             else "Nothing."
         )
     left = before[1][pages.FRESH_UNTIL] - time.time()
-    return f"A page{_lifetime(before[1], left)}{variants}."
+    return f"A page{lifetime(before[1], left)}{variants}."
 
 
 def _names(sets: Any) -> str:
@@ -250,135 +208,3 @@ def _bytes_to_read(request: HttpRequest, config: Config) -> int:
     exchange = request.__dict__.get("perfsuite")
     waits = isinstance(exchange, Exchange) and exchange.reason == "stream"
     return config.options.max_body_bytes if waits else 0
-
-
-def _judge(found: Explanation, exchange: Exchange, answer: Answer, has_failed: bool) -> Explanation:
-    """Say what is stored now, and so how a repeat is answered."""
-    _wait_for_refresh(exchange)
-    is_users = bool(exchange.user_key) and making.options_of(exchange).per == USER
-    page: Found | None = take(
-        looking.find(exchange, exchange.user_key if is_users else exchange.key), _no_view, exchange.request
-    )
-    if page is None:
-        reason = _why_nothing(exchange, answer, has_failed)
-        found.say("stored", f"Nothing, because {_because(reason, exchange)}.")
-        if reason == "only-if-cached":
-            return found.conclude(
-                "Each request is answered 504, because it takes only what is stored.", reason
-            )
-        return _conclude_with_cause(found, exchange, reason)
-    policy = exchange.config.user_policy if is_users else exchange.config.policy
-    decision = decide(exchange.as_policy_sees_it(), pages.stored_of(page[1]), time.time(), policy)
-    found.say("stored", f"A page of {page[1][LENGTH]:,} bytes{_lifetime(page[1], decision.ttl)}.")
-    _say_rest(found, exchange, page[1], answer)
-    if not is_users and not may_have(exchange.request, page[1]):
-        return found.conclude(_runs_each_time("authorization"), "authorization")
-    return _conclude(
-        found, decision, "A repeat by the same user in the same session" if is_users else "A repeat"
-    )
-
-
-def _wait_for_refresh(exchange: Exchange) -> None:
-    """Wait until a stale page is made anew that was served: this process may end, and with it who does that."""
-    flights, key = deduplication.flights, f"{exchange.key}.refresh"
-    for place in (key, f"{exchange.user_key}.refresh"):
-        flight, leads = flights.join(place)
-        if leads:
-            flights.abandon(place, flight)
-        else:
-            wait(flight, exchange.config.options.lock_s)
-
-
-def _why_nothing(exchange: Exchange, answer: Answer, has_failed: bool) -> str:
-    reason = exchange.reason
-    if reason == "stream" and not answer.failure:
-        if (answer.length or 0) > exchange.config.options.max_body_bytes:
-            return "size"
-        reason = making.why_not(exchange, exchange.response)  # its body may have changed it
-    if reason in CLAUSES and not (reason in _NEVER_REASONS or reason == "stale"):
-        return reason
-    if isinstance(caches[exchange.config.options.alias], DummyCache):
-        return "dummy"
-    return "failure" if has_failed else "not-kept"
-
-
-def _conclude_with_cause(found: Explanation, exchange: Exchange, reason: str) -> Explanation:
-    """Name what has made the response vary on cookies, or set one, and what would forbid it even if it had a lifetime."""
-    cause = "" if making.options_of(exchange).per == USER else _whose_request(exchange)
-    if cause and reason in ("vary-cookie", "set-cookie"):
-        return found.conclude(_runs_each_time(cause, exchange), cause)
-    text = _runs_each_time(reason, exchange)
-    if cause and reason in ("no-lifetime", "useless"):
-        text = f"{text.rstrip('.')}, and because {_because(cause, exchange)}."
-        return found.conclude(text, reason, advice=cause)
-    return found.conclude(text, reason)
-
-
-def _whose_request(exchange: Exchange) -> str:
-    """Return in a word what was done with the request that makes any response to it somebody's, or ""."""
-    allowed = exchange.config.public_cookies.union(making.options_of(exchange).cookies)
-    is_declared = exchange.options is not None
-    return identity.why_not_everyones(
-        exchange.request, HttpResponse(), exchange.cookies, allowed, is_declared
-    )
-
-
-def _lifetime(page: Page, left: float) -> str:
-    if not page[pages.FRESH_UNTIL]:
-        return ", to be validated each time"
-    return f", fresh for {_seconds(left)}" if left > 0 else ", stale"
-
-
-def _say_rest(found: Explanation, exchange: Exchange, page: Page, answer: Answer) -> None:
-    tags = [tag for tag in page[TAGS] if not tag.startswith(keys.INTERNAL) and tag != identity.ALL_USERS]
-    found.say("tags", f"{', '.join(tags)}." if tags else "None but those of its own.")
-    found.say("compression", _compression(exchange, page, answer))
-
-
-def _compression(exchange: Exchange, page: Page, answer: Answer) -> str:
-    if position("CompressionMiddleware") is None:
-        return "None: CompressionMiddleware is not in MIDDLEWARE."
-    accepted = exchange.request.META.get("HTTP_ACCEPT_ENCODING")
-    coding = (
-        answer.response.get("Content-Encoding", "")
-        if answer.response.status_code == page[pages.STATUS]
-        else ""
-    )
-    if coding:
-        length = "" if answer.response.streaming else f", {len(answer.response.content):,} bytes"
-        return f"It is sent as {coding}{length}, for Accept-Encoding: {accepted}."
-    if accepted is None:
-        return "It is sent as it is: the request has no Accept-Encoding."
-    kind = page[FIELDS].get("content-type", ("", "no type"))[1]
-    return f"It is sent as it is, {page[LENGTH]:,} bytes of {kind}, for Accept-Encoding: {accepted}."
-
-
-def _conclude(found: Explanation, decision: Decision, who: str) -> Explanation:
-    reason, action = decision.reason, decision.action
-    if action is Action.HIT:
-        return found.conclude(
-            f"{who} is answered from the cache for {_seconds(decision.ttl)}.", is_cached=True
-        )
-    if action is Action.STALE:
-        text = f"{who} is answered from the cache with a stale page, because {CLAUSES[reason]}."
-        return found.conclude(text, reason, is_cached=True)
-    if action is Action.GATEWAY_TIMEOUT:
-        return found.conclude(
-            "Each request is answered 504, because it takes only what is stored.", "only-if-cached"
-        )
-    text = f"Each request runs its view, which may answer that the stored page is right, because {CLAUSES[reason]}."
-    return found.conclude(text, reason)
-
-
-def _runs_each_time(reason: str, exchange: Exchange | None = None) -> str:
-    return f"Each request runs its view, because {_because(reason, exchange)}."
-
-
-def _because(reason: str, exchange: Exchange | None) -> str:
-    clause = CLAUSES[reason]
-    read = getattr(getattr(exchange, "cookies", None), "read", None)
-    return f"{clause} ({', '.join(sorted(read))})" if reason == "cookies" and read else clause
-
-
-def _seconds(seconds: float) -> str:
-    return f"{math.ceil(seconds):,} s"

@@ -40,6 +40,7 @@ CLAUSES: Final[dict[str, str]] = {
     "not-kept": "the cache did not keep it: it has no room for it, failed, or one of its tags was invalidated meanwhile",
     "dummy": "its cache is a DummyCache, which keeps nothing",
     "failure": "something failed unexpectedly, which the log of perfsuite.responses names",
+    "error": "it is an error of the server's, which does not say that it may be kept",
     # What is asked for.
     "query": "its query string is too long to be looked into",
     "stale": "what is stored of it is not fresh, or to be validated each time",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Callable, Iterator
 from inspect import getsource
 from pathlib import Path
@@ -14,6 +15,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.test import override_settings
+from django.utils.decorators import async_only_middleware
 
 from perfsuite.caching import invalidate_tags
 from perfsuite.responses import (
@@ -29,7 +31,8 @@ from perfsuite.responses import (
 from perfsuite.responses import (
     serving as serving_module,
 )
-from perfsuite.responses.explaining import Explanation, explain
+from perfsuite.responses.explaining import explain
+from perfsuite.responses.explanation import Explanation
 from perfsuite.responses.inprocess import NotAskable, environ_of
 from perfsuite.responses.policy.storing import REASONS
 from perfsuite.responses.reasons import ADVICE, CLAUSES
@@ -49,6 +52,7 @@ from tests.responses.site import (
 
 COMPRESSION = "perfsuite.responses.CompressionMiddleware"
 SECURITY = "django.middleware.security.SecurityMiddleware"
+ASYNC_ONLY = f"{__name__}.only_async"
 SIGNED = "django.contrib.sessions.backends.signed_cookies"
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
@@ -133,9 +137,53 @@ def test_a_stale_page_is_made_anew_before_the_end(monkeypatch: pytest.MonkeyPatc
         assert said(found, "conclusion").startswith("A repeat is answered from the cache for 1 s")
 
 
-def _later(seconds: float) -> Callable[[], float]:
-    import time
+def test_a_stale_variant_is_made_anew_before_the_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
 
+    @cache_response(1, stale_for=500, vary_on=["Accept-Language"])
+    def view(request: HttpRequest) -> HttpResponse:
+        started.append(request.path)
+        if len(started) > 1:
+            time.sleep(0.3)
+        return text(cache_control=None)
+
+    with serving(SYNC, {"page/": view}):
+        assert explain("/page/", ["Accept-Language: de"]).is_cached
+        later = _later(5.0)
+        monkeypatch.setattr("time.time", later)
+        monkeypatch.setattr("perfsuite.responses.caching._now", later)
+        found = explain("/page/", ["Accept-Language: de"])
+        assert "From the cache (stale)" in said(found, "answer")
+        assert said(found, "conclusion").startswith("A repeat is answered from the cache for 1 s")
+
+
+def test_what_keeps_a_stale_page_from_being_replaced_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [text(ETag='"1"'), text(cache_control="private", ETag='"2"')]
+    with serving(SYNC, {"page/": lambda request: answers.pop(0)}):
+        assert explain("/page/").is_cached
+        later = _later(100.0)
+        monkeypatch.setattr("time.time", later)
+        monkeypatch.setattr("perfsuite.responses.caching._now", later)
+        found = explain("/page/")
+        assert said(found, "stored before") == "A page, stale."
+        assert found.reason == "private"
+        assert "because the response has Cache-Control: private" in said(found, "conclusion")
+
+
+@async_only_middleware
+def only_async(get_response: Any) -> Any:
+    async def middleware(request: HttpRequest) -> Any:
+        return await get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("middleware", [(OURS, ASYNC_ONLY), (ASYNC_ONLY, OURS)])
+def test_middleware_that_is_async_only_is_no_hindrance(middleware: tuple[str, ...]) -> None:
+    assert explained(plain, middleware=middleware).is_cached
+
+
+def _later(seconds: float) -> Callable[[], float]:
     now = time.time
     return lambda: now() + seconds
 
@@ -282,7 +330,7 @@ def _events(request: HttpRequest) -> StreamingHttpResponse:
         (_read_session, "session", "its session was read or changed"),
         (_read_cookies, "cookies", "cookies were read that it does not say it depends on (theme)"),
         (_hold_token, "csrf", "it holds a CSRF token"),
-        (_fail, "no-lifetime", "nothing in the response says how long it is fresh"),
+        (_fail, "error", "it is an error of the server's"),
         (_stream_that_fails, "stream", "its body did not come to its end"),
         (_events, "no-lifetime", "nothing in the response says how long it is fresh"),
         (cache_response(60)(_events), "event-stream", "it is a stream of events"),
