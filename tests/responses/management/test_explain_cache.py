@@ -52,6 +52,12 @@ def test_a_page_that_is_not_ends_with_2() -> None:
     assert code == 2
 
 
+def test_where_nothing_is_asked_for_that_is_not_said() -> None:
+    lines, told, code = run("/page/", options={"CACHE_ENABLED": False})
+    assert lines[-1] == "conclusion: Each request runs its view, because CACHE_ENABLED is false."
+    assert (told, code) == ("", 2)
+
+
 def test_a_line_of_json_is_a_step() -> None:
     lines, _, code = run("/mine/", "--format", "json")
     steps = [json.loads(line) for line in lines]

@@ -45,6 +45,7 @@ class Command(BaseCommand):
             if name == "conclusion":
                 record.update(cached=found.is_cached, reason=found.reason)
             self.stdout.write(json.dumps(record) if form == "json" else f"{name}: {text}")
-        self.stderr.write(CAVEAT)
+        if any(name == "request" for name, _ in found.steps):
+            self.stderr.write(CAVEAT)
         if not found.is_cached:
             sys.exit(2)
