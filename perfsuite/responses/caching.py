@@ -99,7 +99,7 @@ class ResponseCacheMiddleware:
             if method in ("GET", "HEAD"):
                 return self._enter_safe(request, config, store)
             exchange = Exchange(request, config)
-            key, parts, tenant, language = _placed(request, config)
+            key, parts, tenant, language = placed(request, config)
             exchange.place(key, parts, tenant, language)
             exchange.begin(store)
             return exchange, serving.safely(exchange, _other(exchange))
@@ -116,7 +116,7 @@ class ResponseCacheMiddleware:
         meta = request.META
         if len(meta.get("QUERY_STRING", "")) > MAX_QUERY_CHARS:
             return None
-        key, parts, tenant, language = _placed(request, config)
+        key, parts, tenant, language = placed(request, config)
         held = store.peek(key)
         if (
             held is not None
@@ -232,7 +232,7 @@ def _no_view(request: Any) -> Any:
 
 
 # Hot path: benchmarks/responses.py
-def _placed(request: HttpRequest, config: Config) -> tuple[str, tuple[str, str, str, str], Any, str | None]:
+def placed(request: HttpRequest, config: Config) -> tuple[str, tuple[str, str, str, str], Any, str | None]:
     """Return the key of what is asked for and its parts, the tenant and the language. DisallowedHost for a host that is none."""
     scheme, host, path = request.scheme or "", config.host_of(request), request.path
     query = request.META.get("QUERY_STRING", "")

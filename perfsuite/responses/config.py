@@ -39,9 +39,9 @@ class Config:
         self.options = options
         self.policy = _policy(options, shared=True)
         self.user_policy = _policy(options, shared=False)
-        self.has_language = bool(settings.USE_I18N) and _position("LocaleMiddleware") is not None
-        ours, tenants = _position(OURS), _position("TenantMiddleware")
-        compression = _position("CompressionMiddleware")
+        self.has_language = bool(settings.USE_I18N) and position("LocaleMiddleware") is not None
+        ours, tenants = position(OURS), position("TenantMiddleware")
+        compression = position("CompressionMiddleware")
         # Whether each hit would be compressed outside of the cache.
         self.compresses = (
             options.compression_enabled
@@ -83,12 +83,12 @@ def _policy(options: ResponsesSettings, shared: bool) -> Policy:
     )
 
 
-def _position(name: str) -> int | None:
+def position(name: str) -> int | None:
     """Return the position in MIDDLEWARE of ours or Django's middleware of that name, or of one that derives from it."""
     for place, path in enumerate(settings.MIDDLEWARE or ()):
         try:
             found = import_string(path)
-        except ImportError:
+        except Exception:  # noqa: BLE001, S112 - Django says it when it loads them
             continue
         if any(
             each.__name__ == name and each.__module__.startswith(OWNERS)
