@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
@@ -18,7 +19,8 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.wsgi import WSGIRequest
-from django.core.signals import request_started
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.encoding import iri_to_uri
@@ -140,20 +142,33 @@ class InProcess(BaseHandler):
 
     def ask(self, environ: dict[str, Any], reads: Callable[[HttpRequest], int]) -> Answer:
         """Answer a request as the site does. Of a streaming body so many bytes are read as ``reads`` says, and a chunk."""
-        request_started.send(sender=self.__class__, environ=environ)
-        request = WSGIRequest(environ)
-        started = time.perf_counter()
-        response: Any = self.get_response(request)
-        answer = Answer(request, response, time.perf_counter() - started)
-        try:
-            limit = reads(request) if response.streaming else 0
-            if limit:
-                answer.length = _read(response, limit)
-        except Exception as exc:  # noqa: BLE001 - the host's own body; it is what the command reports
-            answer.failure = f"{type(exc).__name__}: {exc}"
-        finally:
-            response.close()
+        with _connections_kept():
+            request_started.send(sender=self.__class__, environ=environ)
+            request = WSGIRequest(environ)
+            started = time.perf_counter()
+            response: Any = self.get_response(request)
+            answer = Answer(request, response, time.perf_counter() - started)
+            try:
+                limit = reads(request) if response.streaming else 0
+                if limit:
+                    answer.length = _read(response, limit)
+            except Exception as exc:  # noqa: BLE001 - the host's own body; it is what the command reports
+                answer.failure = f"{type(exc).__name__}: {exc}"
+            finally:
+                response.close()
         return answer
+
+
+@contextmanager
+def _connections_kept() -> Iterator[None]:
+    """Leave the caller's database connections open, which a request of a server's closes; as Django's test client does."""
+    signals = (request_started, request_finished)
+    kept = [each for each in signals if each.disconnect(close_old_connections)]
+    try:
+        yield
+    finally:
+        for each in kept:
+            each.connect(close_old_connections)
 
 
 def _read(response: HttpResponseBase, limit: int) -> int:

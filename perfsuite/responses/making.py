@@ -61,8 +61,12 @@ def why_not(exchange: Exchange, response: HttpResponseBase) -> str:
 
 
 def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
-    if exchange.never or len(exchange.tags) > MAX_TAGS or not getattr(response, "is_rendered", True):
-        return "never" if exchange.never else "tags" if len(exchange.tags) > MAX_TAGS else "unrendered"
+    if exchange.never:
+        return "waited" if exchange.reason == "waited" else "never"
+    if len(exchange.tags) > MAX_TAGS:
+        return "tags"
+    if not getattr(response, "is_rendered", True):
+        return "unrendered"
     if exchange.options is None and exchange.config.needs_words and _says_nothing(exchange, response):
         return "no-lifetime"
     seen = response_seen(exchange, response)

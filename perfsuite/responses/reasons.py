@@ -31,6 +31,7 @@ CLAUSES: Final[dict[str, str]] = {
     "tenant-inside": "TenantMiddleware is after ResponseCacheMiddleware, which cannot tell tenants apart then",
     # What it is.
     "never": "its view says so with @never_cache_response, or its tags could not be filled in",
+    "waited": "it has waited in vain for an identical request, which is still at it",
     "tags": f"it has more than {MAX_TAGS} tags",
     "unrendered": "its template was not rendered when it reached the cache",
     "event-stream": "it is a stream of events",

@@ -209,7 +209,7 @@ def test_each_reason_for_which_a_response_is_not_stored_has_words() -> None:
         words = _words_returned(file, functions)
         assert words
         reasons |= words
-    assert reasons == set(responses.NOT_STORED) - {"waited"}
+    assert reasons == set(responses.NOT_STORED)
 
 
 def test_words_are_short_and_each_is_used_once() -> None:

@@ -207,13 +207,17 @@ def test_who_has_waited_long_enough_runs_alone() -> None:
             going.wait(20)
         return text()
 
-    with serving(SYNC, {"p/": view}, options={"WAIT_S": 0.1}) as site, ThreadPoolExecutor(1) as pool:
+    with (
+        serving(SYNC, {"p/": view}, options={"WAIT_S": 0.1}, DEBUG=True) as site,
+        ThreadPoolExecutor(1) as pool,
+    ):
         leader = pool.submit(lambda: Client().get("/p/"))
         while not site.runs:
             time.sleep(0.01)
         answer = Client().get("/p/")
         assert answer.content == b"hello"
         assert "stored" not in answer["Cache-Status"]
+        assert "waited" in answer["Cache-Status"]
         going.set()
         assert "stored" in leader.result()["Cache-Status"]
 

@@ -59,7 +59,7 @@ NOT_STORED = {
     "messages": "Reads or adds messages",
     "method": "HEAD, only GET is stored",
     "must-understand": "Status not understood",
-    "never": "The view forbids it, or waited too long",
+    "never": "The view forbids it",
     "no-lifetime": "States no lifetime",
     "no-store": "no-store in the response",
     "no-tenant": "No tenant",
