@@ -42,6 +42,14 @@ def test_a_public_page_is_made_once(fresh: servers.Server) -> None:
     assert again == dict.fromkeys(PUBLIC, "perfsuite; hit")
 
 
+def test_two_workers_leave_each_other_their_pages(own_site: Site) -> None:
+    with servers.gunicorn("--workers=2", app="sampleproject.wsgi", **own_site.env) as running:
+        asked = {path: [status_of(Browser(running.url), path) for _ in range(24)] for path in PUBLIC}
+    for path, seen in asked.items():
+        assert seen.count("perfsuite; fwd=miss; stored") <= 2, path
+        assert set(seen[1:]) <= {"perfsuite; fwd=miss; stored", "perfsuite; hit"}
+
+
 @pytest.mark.parametrize("path", NEVER)
 def test_others_are_made_each_time(browser: Browser, path: str) -> None:
     assert [status_of(browser, path) for _ in range(2)] == ["perfsuite; fwd=miss"] * 2
