@@ -41,7 +41,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "perfsuite.monitoring.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",  # its files are compressed already, and need no second cache
+    "perfsuite.responses.CompressionMiddleware",
+    "perfsuite.tenancy.TenantMiddleware",  # outside of the cache, whose pages are each tenant's own
+    "perfsuite.responses.ResponseCacheMiddleware",
     "sampleproject.middleware.ContentSecurityPolicyMiddleware",
     *(["debug_toolbar.middleware.DebugToolbarMiddleware"] if DEBUG_TOOLBAR else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -50,7 +53,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "perfsuite.tenancy.TenantMiddleware",
 ]
 
 ROOT_URLCONF = "sampleproject.urls"
@@ -152,7 +154,14 @@ PERFSUITE = {
             "portal.Page": ["page_data", "home"],
             "portal.Form": ["form_data"],
             "portal.User": ["page_data"],  # pages show who wrote them
+            "portal.Lead": ["lead_data"],
         }
+    },
+    "RESPONSES": {
+        "QUERY": "sorted",
+        "TAG_HEADERS": ["Surrogate-Key"],
+        # The toolbar of a page tells of the request that made it.
+        **({"CACHE_ENABLED": False} if DEBUG_TOOLBAR else {}),
     },
 }
 

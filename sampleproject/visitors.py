@@ -7,6 +7,7 @@ these allow, when the site stops answering, or when the process that started the
 from __future__ import annotations
 
 import argparse
+import gzip
 import http.client
 import json
 import os
@@ -104,13 +105,18 @@ class Browser:
         """Make one request of the budget; an empty text stands for no answer."""
         if not self.budget.take():
             raise SystemExit
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        headers = {"Accept-Encoding": "gzip"}
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:
             self.connection.request(method, path, body or None, headers)
             response = self.connection.getresponse()
-            text = response.read().decode(errors="replace")
+            body = response.read()
+            if response.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            text = body.decode(errors="replace")
         except (OSError, http.client.HTTPException):
             self.connection.close()
             self.budget.record(None)

@@ -20,6 +20,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import setting_changed
 
 from perfsuite.caching.breaker import SharedAway
+from perfsuite.caching.compute import Wanted
 from perfsuite.caching.tags import checked_tags
 from perfsuite.caching.tiered import TieredCache
 
@@ -227,11 +228,26 @@ class TieredStore(Store):
 
     def _write(self, key: str, value: Any, timeout_s: float, tags: tuple[str, ...], mark: Any) -> bool:
         cache = self._cache
+        if self.is_local:
+            return self._keep(key, value, timeout_s, tags, mark)
         if tags:
             # As if the key had been missed when the view began, wherever and whenever that was.
             self._engine.leases.leave(cache.make_key(key), mark)
         cache.set(key, value, timeout_s, tags=tags, stale_for=0.0)
         return bool(cache.has_key(key))  # it may have been refused, or be too large for any tier
+
+    def _keep(self, key: str, value: Any, timeout_s: float, tags: tuple[str, ...], mark: Any) -> bool:
+        """Store in this process's memory, untold: no two processes make the same page, with its times and its nonce, and a
+        ``set`` of one would have the other forget its own.
+        """
+        cache = self._cache
+        held = cache.tokens(tags)
+        if mark is not None and any(token[0] > mark for _, token in held):
+            return False
+        wanted = Wanted(cache.make_key(key), timeout_s, tags, None, 0.0)
+        self._engine.leases.take(wanted.full)  # what a miss left behind; ``mark`` is older
+        cache.store_computed(wanted, value, held, 0.0, replace=True)
+        return bool(cache.has_key(key))
 
     def invalidate(self, tags: Iterable[str]) -> None:
         """Make everything outdated that carries one of the tags."""

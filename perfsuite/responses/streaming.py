@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse, HttpResponseBase
 
 from perfsuite.caching.collected import collecting
 from perfsuite.caching.flight import in_thread
-from perfsuite.responses import looking, making
+from perfsuite.responses import looking, making, marks, pages
 from perfsuite.responses.exchange import USER, Exchange
 from perfsuite.responses.steps import take
 from perfsuite.responses.store import faults
@@ -43,7 +43,8 @@ class _Kept:
     """What has passed by so far; None once it is too much."""
 
     def __init__(self, exchange: Exchange, response: HttpResponseBase, limit: int) -> None:
-        self.exchange, self.response, self.limit = exchange, response, limit
+        # The fields as they are now: those outside of the cache change them before the body has ended.
+        self.exchange, self.response, self.limit = exchange, _bodiless(response), limit
         self.chunks: list[bytes] | None = []
         self.length = 0
 
@@ -74,6 +75,20 @@ class _Kept:
     def _is_whole(self) -> bool:
         told = str(self.response.get("Content-Length", str(self.length)))
         return told.strip() == str(self.length)
+
+
+def _bodiless(response: HttpResponseBase) -> HttpResponse:
+    """Return a response with all of another but its body."""
+    made = HttpResponse(status=response.status_code)
+    own = getattr(response, "_reason_phrase", None)
+    if own:
+        made.reason_phrase = own
+    pages.put_fields(made, pages.fields_of(response))
+    made.cookies = response.cookies
+    said = marks.marked(response)
+    if said is not None:
+        marks.mark(made, said)
+    return made
 
 
 def _no_view(request: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from sampleproject.portal.views import api, forms, leads, pages
+from sampleproject.portal.views import account, api, forms, leads, pages
 
 app_name = "portal"
 
@@ -25,6 +25,7 @@ of_a_tenant = [
 
 urlpatterns = [
     path("", pages.home, name="home"),
+    path("account/", account.account, name="account"),
     path("favicon.ico", pages.favicon),
     path("t/<slug:tenant>/", include(of_a_tenant)),
 ]

@@ -6,7 +6,7 @@ import gzip
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 from perfsuite.caching import invalidate_tags
 from perfsuite.responses import cache_response, encoding, never_compress_response
@@ -156,3 +156,23 @@ def test_what_does_not_get_smaller_is_sent_as_it_is(make_site: Any, encodings: l
         assert answer["Vary"] == "Accept-Encoding"
 
     assert len(encodings) == 1
+
+
+def test_a_stream_that_is_compressed_while_it_passes_is_stored_as_its_view_made_it(make_site: Any) -> None:
+    def view(request: Any) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(iter([BODY.encode()] * 2), content_type="text/plain")
+        response["Cache-Control"] = "max-age=60"
+        return response
+
+    site = make_site({"p/": view}, middleware=STACK)
+
+    first, plain, again = site.get("/p/", **GZIP), site.get("/p/"), site.get("/p/", **GZIP)
+
+    assert [answer.get("Content-Encoding") for answer in (first, plain, again)] == [
+        "gzip",
+        None,
+        "gzip",
+    ]
+    assert gzip.decompress(first.body) == plain.body == gzip.decompress(again.body) == BODY.encode() * 2
+    assert again["Cache-Status"].count("perfsuite") == 1
+    assert len(site.runs) == 1

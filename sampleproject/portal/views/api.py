@@ -10,14 +10,24 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from perfsuite.responses import cache_response
 from sampleproject.portal.dialects import contains, counts_per_day
 from sampleproject.portal.models import Lead, Page, Tenant
-from sampleproject.portal.views.scope import asked, for_tenant, matching, paginated, published_pages
+from sampleproject.portal.views.scope import (
+    KEPT_S,
+    STALE_S,
+    asked,
+    for_tenant,
+    matching,
+    paginated,
+    published_pages,
+)
 
 PAGES_PER_ANSWER = 50
 SUGGESTIONS = 8
 MIN_SUGGEST_LENGTH = 2
 REPORTED_DAYS = 30
+OF_ITS_PAGES = ["tenant:{tenant_id}/pages"]
 
 
 def summary_of(page: Page) -> dict[str, Any]:
@@ -52,6 +62,7 @@ def pages(request: HttpRequest, tenant: Tenant) -> JsonResponse:
 
 @require_safe
 @for_tenant
+@cache_response(KEPT_S, per="tenant", tags=OF_ITS_PAGES, stale_for=STALE_S)
 def page(request: HttpRequest, tenant: Tenant, slug: str) -> JsonResponse:
     """Answer one page with its text."""
     found = get_object_or_404(published_pages(tenant), slug=slug)
@@ -60,6 +71,7 @@ def page(request: HttpRequest, tenant: Tenant, slug: str) -> JsonResponse:
 
 @require_safe
 @for_tenant
+@cache_response(KEPT_S, per="tenant", tags=OF_ITS_PAGES, stale_for=STALE_S)
 def suggest(request: HttpRequest, tenant: Tenant) -> JsonResponse:
     """Answer the titles that contain `?q=`, for the search box."""
     words = asked(request, "q")

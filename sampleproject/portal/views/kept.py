@@ -1,6 +1,7 @@
-"""What the public pages keep in the cache. A page, form, person or tenant that is saved makes it outdated: see `INVALIDATE`.
+"""What the public pages are made of, kept in the cache.
 
-They return rows, never querysets, which would be evaluated anew each time.
+A page, form, person or tenant that is saved makes it outdated: see `INVALIDATE`.
+The functions return rows, never querysets, which would be evaluated anew each time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from django.shortcuts import get_object_or_404
 
 from perfsuite.caching import cached
 from sampleproject.portal.models import Page, Tenant
-from sampleproject.portal.views.scope import listed, published_pages
+from sampleproject.portal.views.scope import KEPT_S, listed, published_pages
 
-KEPT_S = 600
 PAGES_PER_LISTING = 24
 MODULES = 12
 LATEST = 6

@@ -1,4 +1,7 @@
-"""What the public reads: front pages, listings, search, single pages, the team."""
+"""What the public reads: front pages, listings, search, single pages, the team.
+
+Whole pages are kept too. They carry the tags of what they are made of (`kept.py`), so that what is saved makes them outdated.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,21 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 
 from perfsuite.monitoring import monitor_performance
+from perfsuite.responses import cache_response
 from sampleproject.portal.models import Form, Page, Tenant, User
 from sampleproject.portal.views import kept
 from sampleproject.portal.views.kept import PAGES_PER_LISTING
-from sampleproject.portal.views.scope import asked, for_tenant, listed, matching, paginated, published_pages
+from sampleproject.portal.views.scope import (
+    KEPT_S,
+    ON_SESSION,
+    STALE_S,
+    asked,
+    for_tenant,
+    listed,
+    matching,
+    paginated,
+    published_pages,
+)
 
 MEMBERS_PER_LISTING = 24
 
@@ -20,12 +34,14 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("portal/icon.svg"))
 
 
+@cache_response(KEPT_S, vary_on=ON_SESSION, stale_for=STALE_S)
 def home(request: HttpRequest) -> HttpResponse:
     """List the portals."""
     return render(request, "portal/home.html", {"portals": kept.portals()})
 
 
 @for_tenant
+@cache_response(KEPT_S, per="tenant", vary_on=ON_SESSION, stale_for=STALE_S)
 def front(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Show a portal: its modules, what changed lately, its forms."""
     context = {
@@ -38,6 +54,7 @@ def front(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 
 @for_tenant
+@cache_response(KEPT_S, per="tenant", vary_on=ON_SESSION, stale_for=STALE_S)
 def listing(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """List the pages of a portal, all of them or those of one module."""
     module = asked(request, "module")
@@ -47,6 +64,7 @@ def listing(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 
 @for_tenant
+@cache_response(KEPT_S, per="tenant", vary_on=ON_SESSION, stale_for=STALE_S)
 def detail(request: HttpRequest, tenant: Tenant, slug: str) -> HttpResponse:
     """Show one page, and its neighbours in the same module."""
     page, neighbours = kept.page_and_neighbours(tenant.pk, slug)

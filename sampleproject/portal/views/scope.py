@@ -10,12 +10,20 @@ from django.core.paginator import Page as PageOfResults
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 
+from perfsuite.caching import cached
 from sampleproject import tenants
 from sampleproject.portal.dialects import contains
 from sampleproject.portal.models import Page, Tenant, User
 
 MAX_PARAMETER_LENGTH = 100
+KEPT_S = 600
+# For so much longer a page is served while it is made anew, or when that fails.
+STALE_S = 600
+# The head of each page says who is logged in, and looks at that only where there is a session: a page of nobody's session is
+# everyone's, any other is not kept.
+ON_SESSION = ("cookie:sessionid",)
 
 TenantView = Callable[..., HttpResponse]
 
@@ -28,9 +36,15 @@ def for_tenant(view: TenantView) -> TenantView:
         found = tenants.find(tenant)
         if found is None:
             raise Http404("No portal has this name.")
-        return view(request, found, **kwargs)
+        return view(request, current(found.pk), **kwargs)
 
     return with_tenant
+
+
+@cached(KEPT_S, tags=["tenant:{tenant_id}"])
+def current(tenant_id: Any) -> Tenant:
+    """Return a tenant as it is now. Who reads it here has the tag of it: a page that shows its name is outdated with it."""
+    return get_object_or_404(Tenant, pk=tenant_id)
 
 
 def published_pages(tenant: Tenant) -> QuerySet[Page]:
