@@ -108,6 +108,8 @@ def test_a_guess_is_made_for_the_statuses_that_allow_it(status: int) -> None:
 @pytest.mark.parametrize("status", [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599])
 def test_a_guess_is_made_for_other_statuses_only_if_the_response_is_public(status: int) -> None:
     assert lifetime(status=status, last_modified=http(-1000)) == 0
+    assert lifetime(Policy(shared=False), status, last_modified=http(-1000)) == 0
+    assert lifetime(status=status, last_modified=http(-1000), cache_control='private="x-a"') == 0
     assert lifetime(status=status, last_modified=http(-1000), cache_control="public") == 100
     assert lifetime(Policy(shared=False), status, last_modified=http(-1000), cache_control="private") == 100
 

@@ -118,6 +118,7 @@ def test_nothing_has_no_parts() -> None:
         ("a", {"etag": "a"}, False),
         ('"a", "b"', {"etag": '"a"'}, False),
         (http(-60), {"last_modified": http(-60), "date": http(0)}, True),
+        (http(-60), {"last_modified": http(-60), "date": http(-59)}, True),
         (http(-60), {"last_modified": http(-60), "date": http(-60)}, False),
         (http(-60), {"last_modified": http(-60)}, False),
         (http(-30), {"last_modified": http(-60), "date": http(0)}, False),

@@ -61,6 +61,9 @@ def test_without_a_stated_lifetime_only_public_or_some_statuses_are_stored(statu
     assert reason(status=status, last_modified=http(-600)) == ("ok" if guessed else "no-lifetime")
     assert reason(status=status, last_modified=http(-600), cache_control="public") == "ok"
     assert reason(PRIVATE_CACHE, status=status, last_modified=http(-600), cache_control="private") == "ok"
+    wanted = "ok" if guessed else "no-lifetime"
+    assert reason(PRIVATE_CACHE, status=status, last_modified=http(-600)) == wanted
+    assert reason(status=status, last_modified=http(-600), cache_control='private="x-a"') == wanted
 
 
 @pytest.mark.parametrize(
