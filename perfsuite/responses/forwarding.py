@@ -13,7 +13,7 @@ from perfsuite.responses import answering, looking, making, pages
 from perfsuite.responses.exchange import USER, Exchange, current
 from perfsuite.responses.pages import FRESH_UNTIL, Page
 from perfsuite.responses.policy import Action, Response, decide, freshen, may_store, validators
-from perfsuite.responses.replying import from_page, unsaid
+from perfsuite.responses.replying import discard, from_page, unsaid
 from perfsuite.responses.steps import VIEW, Steps
 from perfsuite.responses.streaming import tee
 
@@ -41,7 +41,7 @@ def forward(exchange: Exchange, page: Page | None) -> Steps:
     if page is not None and response.status_code in config.policy.error_statuses:
         instead = yield from _if_error(exchange, page)
         if instead is not None:
-            response.close()
+            discard(response)
             return instead
     if asked and page is not None and response.status_code == 304:
         fresh = yield from _validated(exchange, page, response)
@@ -113,7 +113,7 @@ def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> St
     if may_store(seen, fresh.response, policy).ok and not making.identity_forbids(exchange, response):
         is_stored = yield from looking.put(exchange, exchange.key, renewed)
         exchange.shared = is_stored and now < renewed[FRESH_UNTIL]
-    response.close()
+    discard(response)
     answer = yield from from_page(exchange, exchange.key, renewed, "validated")
     answering.say_forwarded(unsaid(answer), exchange.config, "stale", fwd_status=304, stored=exchange.shared)
     return answer
@@ -144,7 +144,7 @@ def complete(exchange: Exchange, response: HttpResponseBase, was_asked: bool = F
         and not exchange.refreshing
     ):
         made = yield from from_page(exchange, key, page, "miss", exchange.reason)
-        response.close()
+        discard(response)
         response = unsaid(made)
         exchange.outcome = "miss"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -75,3 +76,13 @@ def unsaid(response: Any) -> Any:
         if response.has_header(name):
             del response[name]
     return response
+
+
+def discard(response: Any) -> None:
+    """Let go of what a response holds that is not sent. Its ``close`` would tell Django that the request is over."""
+    closers = response._resource_closers  # noqa: SLF001 - there since Django 3.1; ``close`` does nothing else
+    for closer in closers:
+        with suppress(Exception):
+            closer()
+    closers.clear()
+    response.closed = True

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from django.core.signals import request_finished
 from django.http import HttpResponse, HttpResponseNotModified
 from django.views.decorators.http import condition
 
@@ -62,10 +63,17 @@ def test_conditions_on_what_is_not_stored_go_to_the_view_as_they_are(make_site: 
 
 def test_a_client_gets_a_304_from_the_answer_that_was_just_made(make_site: Any) -> None:
     site = make_site({"p/": lambda request: text(ETag='"a"')})
+    ends: list[object] = []
 
+    def end(**kwargs: object) -> None:
+        ends.append(kwargs["sender"])
+
+    request_finished.connect(end)
     answer = site.get("/p/", if_none_match='"a"')
+    request_finished.disconnect(end)
 
     assert (answer.status_code, answer.body) == (304, b"")
+    assert len(ends) == 1, "the response that is not sent ends no request"
     assert site.get("/p/").body == b"hello"
     assert len(site.runs) == 1
 

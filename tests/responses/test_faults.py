@@ -110,6 +110,7 @@ def test_an_error_of_the_view_is_the_views(make_site: Any) -> None:
     assert len(site.runs) == 3
 
 
+@pytest.mark.django_db  # a response that is closed by hand looks after the connections
 def test_a_stream_that_breaks_or_is_left_in_the_middle_is_not_stored() -> None:
     closed = []
 
