@@ -202,12 +202,12 @@ class Flusher:
     def _write(self, storage: Storage, batch: Batch) -> None:
         started = time.perf_counter()
         self._announce(storage, batch)
-        at = max(batch.at, int(time.time()) - MAX_AGE_S)
-        start = max(at - at % RESOLUTION_S, earliest_open(storage))
         again, batch.tried = batch.tried, True
+        start = _stamp(storage, batch)
         storage.append([row._replace(start=start) for row in batch.rows], again=again)
         try:
             if batch.sightings:
+                start = _stamp(storage, batch)  # again, should the numbers have taken long
                 sighted = [row._replace(start=start) for row in batch.sightings]
                 storage.append_sightings(sighted, again=again)
             if batch.exemplars:
@@ -239,6 +239,12 @@ class Flusher:
         self.error = error
         if error:
             self._announced.clear()
+
+
+def _stamp(storage: Storage, batch: Batch) -> int:
+    """Return the start for rows that are written now: not in a minute that is closed, or closes while they are written."""
+    at = max(batch.at, int(time.time()) - MAX_AGE_S)
+    return max(at - at % RESOLUTION_S, earliest_open(storage))
 
 
 def _drop_findings(batch: Batch) -> None:
