@@ -43,6 +43,7 @@ MARKS = {  # of a file, or of all below a folder
     "integration/test_writers.py": pytest.mark.by_database,
     # Modules that import no Django.
     "metrics/test_histogram.py": pytest.mark.alike,
+    "metrics/test_plain.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
     "responses/policy": pytest.mark.alike,

@@ -221,6 +221,7 @@ class Mortal(ORMStorage):
         return gone
 
 
+@pytest.mark.long_history
 @override_settings(PERFSUITE={"METRICS": {"STORAGE": f"{__name__}.Mortal"}})
 def test_killed_anywhere_every_sighting_and_every_run_counts_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
