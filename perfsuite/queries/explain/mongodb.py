@@ -109,7 +109,7 @@ def plan_of(answer: Mapping[str, Any], collection: str, tables: Tables) -> Plan:
     if not stats:
         return Plan("mongodb", root, facts)
     looked_up = sum(int(stage.get("totalDocsExamined", 0)) for stage in answer.get("stages", ()))
-    returned = stats.get("nReturned", 0)
+    returned = stats.get("executionStages", {}).get("nCounted", stats.get("nReturned", 0))
     if stages:
         returned = stages[-1].get("nReturned", returned)
     return Plan("mongodb", root, facts, (), int(stats.get("totalDocsExamined", 0)) + looked_up, int(returned))

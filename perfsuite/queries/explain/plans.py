@@ -68,7 +68,7 @@ class Fact:
         if self.kind == SORT:
             of = f" of {self.table}" if self.table else ""
             return f"Rows{of} are sorted{f' by {named}' if named else ''}; no index gives that order."
-        size = f" ({_count(self.rows)} rows)" if self.rows is not None else ""
+        size = f" (rows: {_count(self.rows)})" if self.rows is not None else ""
         text = f"All of {self.table}{size} is read"
         if not self.columns:
             return f"{text}."

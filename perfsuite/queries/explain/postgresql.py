@@ -124,7 +124,7 @@ def _note(step: Mapping[str, Any], parent: str, reader: _Reader) -> None:
         columns, patterns = _filtered(alias, str(step.get("Filter", "")), reader)
         reader.facts.append(scan(relation, reader.tables(relation), columns, patterns))
     elif kind in _SORTS and "Merge" not in parent:
-        keys = tuple(_column(str(key)) for key in step.get("Sort Key", ()))
+        keys = tuple(_column(str(key)) for key in step.get("Sort Key", ()) if "(" not in str(key))
         of_tables = set(reader.aliases.values())
         reader.facts.append(Fact(SORT, of_tables.pop() if len(of_tables) == 1 else "", keys))
 
@@ -136,7 +136,7 @@ def _column(key: str) -> str:
 
 def _filtered(alias: str, filter_text: str, reader: _Reader) -> tuple[list[str], list[str]]:
     """Return the columns of the statement's conditions that the filter holds; those that an index served are not in it."""
-    found = [each for name, each in reader.filters.items() if name in (alias, "")]
+    found = [each for name, each in reader.filters.items() if name in (alias.lower(), "")]
     values = [name for each in found for name in [*each.values, *each.joins] if name in filter_text]
     patterns = [name for each in found for name in each.patterns if name in filter_text]
     return list(dict.fromkeys([*values, *patterns])), [name for name in dict.fromkeys(patterns) if name not in values]

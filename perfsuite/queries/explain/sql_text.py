@@ -163,7 +163,7 @@ def joined(tokens: list[Token], style: str) -> str:
 
 
 def tables_of(tokens: list[Token]) -> dict[str, str]:
-    """Return the table of each alias; a table without one is its own. Common table expressions are among them."""
+    """Return the table of each alias, in small letters; a table without one is its own. Common table expressions are among them."""
     found: dict[str, str] = {}
     for at, token in enumerate(tokens):
         if token.word in ("FROM", "JOIN"):
@@ -188,7 +188,7 @@ def _table_at(tokens: list[Token], at: int, found: dict[str, str]) -> int:
     if at < len(tokens) and tokens[at].kind in ("name", "word") and tokens[at].word not in _NO_ALIAS:
         alias = tokens[at].bare
         at += 1
-    found.setdefault(alias, table)
+    found.setdefault(alias.lower(), table)
     return at + 1 if at < len(tokens) and tokens[at].text == "," else 0
 
 
@@ -213,7 +213,7 @@ def _depth_at(tokens: list[Token], at: int) -> int:
 
 
 def filters_of(tokens: list[Token]) -> dict[str, Filters]:
-    """Return what is compared in conditions, by the alias that it is qualified with, ``""`` where it is not.
+    """Return what is compared in conditions, by the alias in small letters that it is qualified with, ``""`` where it is not.
 
     What is negated is left out: no index serves that.
     """
@@ -289,4 +289,4 @@ def _operator_before(tokens: list[Token], column: tuple[str, str, int]) -> str:
 
 
 def _add(found: dict[str, Filters], alias: str) -> Filters:
-    return found.setdefault(alias, Filters())
+    return found.setdefault(alias.lower(), Filters())

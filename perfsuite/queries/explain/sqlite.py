@@ -74,7 +74,7 @@ def _note(node: Node, reader: _Reader, is_repeated: bool) -> None:
     """Collect what a step shows."""
     if sorts := _SORTS.match(node.text):
         keys = reader.order if sorts.group("what").endswith("ORDER BY") else []
-        of_tables = {reader.aliases.get(alias, "") for alias, _ in keys}
+        of_tables = {reader.aliases.get(alias.lower(), "") for alias, _ in keys}
         table = of_tables.pop() if len(of_tables) == 1 else ""
         reader.facts.append(Fact(SORT, table, tuple(column for _, column in keys)))
         reader.weights[id(node)] = SORT_WEIGHT
@@ -83,7 +83,7 @@ def _note(node: Node, reader: _Reader, is_repeated: bool) -> None:
     if reads is None:
         return
     alias = reads.group("alias") or reads.group("table")
-    table = reads.group("table") if reads.group("alias") else reader.aliases.get(alias, alias)
+    table = reads.group("table") if reads.group("alias") else reader.aliases.get(alias.lower(), alias)
     of = reader.tables(table)
     automatic = _AUTOMATIC.search(reads.group("rest"))
     if of is None or (reads.group("how") == "SEARCH" and automatic is None):
@@ -99,7 +99,7 @@ def _note(node: Node, reader: _Reader, is_repeated: bool) -> None:
 
 def _filtered(alias: str, reader: _Reader, is_repeated: bool) -> tuple[list[str], list[str]]:
     """Return the columns that the rows of a table are filtered by, and those of them that are compared by patterns."""
-    found = [reader.filters[alias]] if alias in reader.filters else []
+    found = [reader.filters[alias.lower()]] if alias.lower() in reader.filters else []
     if len(reader.aliases) == 1 and "" in reader.filters:
         found.append(reader.filters[""])
     patterns = [name for each in found for name in each.patterns]

@@ -1,0 +1,122 @@
+"""Plans of statements that were recorded: by their fingerprint, from what is remembered of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from perfsuite.exceptions import StoreUnavailable
+from perfsuite.metrics.exemplars import exemplars
+from perfsuite.metrics.query import Window, top
+from perfsuite.metrics.request import suppress
+from perfsuite.queries import kinds
+from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.explain import asking_mongodb, relational
+from perfsuite.queries.explain.connections import wrapper_of
+from perfsuite.queries.explain.errors import NotExplainable
+from perfsuite.queries.explain.plans import Plan
+from perfsuite.queries.short_id import short_id
+
+# How far back a statement is looked for, and how many are looked at.
+WINDOW_S = 30 * 86_400
+MAX_STATEMENTS = 10_000
+
+
+class Recorded(NamedTuple):
+    """A statement as it is recorded."""
+
+    fingerprint: str
+    alias: str
+
+
+def explain(fingerprint: str, alias: str, *, analyze: bool | None = None) -> Plan:
+    """Return the plan of a recorded statement; raise ``NotExplainable``, with one sentence, where there is none.
+
+    Of what is remembered the instance with its parameters is taken, else the slowest. ``analyze`` None is the option
+    ``EXPLAIN_ANALYZE``. Asks the database on a connection of its own, for at most ``EXPLAIN_TIMEOUT_MS``; records nothing.
+    """
+    settings = QuerySettings.get()
+    with suppress():
+        data = _remembered(fingerprint, alias)
+        timeout_ms = settings.explain_timeout_ms
+        if _is_mongodb(alias):
+            if not data.get("command"):
+                raise NotExplainable(
+                    "No command of this statement is remembered; one is when it runs again, if it only reads."
+                )
+            *_, shape = fingerprint.split(" → ")
+            return asking_mongodb.explain_command(
+                alias,
+                shape.partition(".")[0],
+                data["command"],
+                timeout_ms=timeout_ms,
+                url=settings.explain_mongodb_url,
+            )
+        return relational.explain_sql(
+            alias,
+            # Without one, the fingerprint is a statement too, with a placeholder for each value.
+            str(data.get("sql") or fingerprint),
+            data.get("params"),
+            timeout_ms=timeout_ms,
+            analyze=settings.explain_analyze if analyze is None else analyze,
+        )
+
+
+def find(name: str, alias: str = "") -> Recorded:
+    """Return the recorded statement of that fingerprint or short id, on that alias if given; else ``NotExplainable``."""
+    name = name.strip()
+    recorded = _recorded()
+    if alias and alias not in {each.alias for each in recorded} and alias != asking_mongodb.BARE:
+        wrapper_of(alias)
+    named = [each for each in recorded if name in (each.fingerprint, short_id(each.fingerprint))]
+    found = [each for each in named if alias in ("", each.alias)]
+    if not found:
+        where = f" on {alias!r}" if alias else ""
+        raise NotExplainable(
+            f"No statement {_shown(name)} was recorded{where} in the last {WINDOW_S // 86_400} days; "
+            "write a fingerprint or its short id, as the panel shows it."
+        )
+    if len({each.fingerprint for each in found}) > 1:
+        raise NotExplainable(f"{name!r} is the short id of several statements; write the whole fingerprint.")
+    if len(found) > 1:
+        aliases = " or ".join(sorted(f"--database {each.alias}" for each in found))
+        raise NotExplainable(f"The statement {_shown(name)} ran on several databases; add {aliases}.")
+    return found[0]
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:59] + "…")
+
+
+def _recorded() -> list[Recorded]:
+    rows = _top(kinds.FINGERPRINT, ("fingerprint", "alias"))
+    return [Recorded(row["fingerprint"], row["alias"]) for row in rows]
+
+
+def _top(kind: str, by: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        rows = top(kind, Window.last(WINDOW_S), by, limit=MAX_STATEMENTS, percentiles=False)
+    except StoreUnavailable as exc:
+        raise NotExplainable(str(exc)) from exc
+    return [row.labels for row in rows]
+
+
+def _is_mongodb(alias: str) -> bool:
+    if alias == asking_mongodb.BARE and alias not in asking_mongodb.aliases():
+        return True
+    return wrapper_of(alias).vendor in asking_mongodb.VENDORS
+
+
+def _remembered(fingerprint: str, alias: str) -> Mapping[str, Any]:
+    """Return the details of the instance to explain; empty where none is remembered."""
+    routes = [
+        row["route"]
+        for row in _top(kinds.FINGERPRINT, ("fingerprint", "alias", "route"))
+        if (row["fingerprint"], row["alias"]) == (fingerprint, alias)
+    ]
+    try:
+        rows = [row for route in routes for row in exemplars(kinds.FINGERPRINT, (fingerprint, alias, route))]
+    except StoreUnavailable as exc:
+        raise NotExplainable(str(exc)) from exc
+    best = max(rows, key=lambda row: (row.data.get("params") is not None, row.value), default=None)
+    return best.data if best is not None else {}
