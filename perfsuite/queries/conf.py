@@ -37,5 +37,6 @@ class QuerySettings(Section):
         help="Rows from which on a table that is read whole, for a filter that no index serves, misses an index.",
     )
     explain_mongodb_url: str = option(
-        "", help="Server of your own MongoDB clients, those of none of DATABASES, to explain their commands on."
+        "",
+        help="Server of your own MongoDB clients, those of none of DATABASES, to explain their commands on.",
     )

@@ -76,7 +76,10 @@ def own_database(alias: str, database: str, timeout_ms: int, url: str = "") -> I
     params, name = _place(alias, database, url)
     pymongo = require("pymongo", extra="mongodb")
     errors: Any = require("pymongo.errors", extra="mongodb")
-    params.update(serverSelectionTimeoutMS=CONNECT_TIMEOUT_S * 1_000, socketTimeoutMS=timeout_ms + CONNECT_TIMEOUT_S * 1_000)
+    params.update(
+        serverSelectionTimeoutMS=CONNECT_TIMEOUT_S * 1_000,
+        socketTimeoutMS=timeout_ms + CONNECT_TIMEOUT_S * 1_000,
+    )
     with unrecorded():
         try:
             client = pymongo.MongoClient(**params)

@@ -37,7 +37,9 @@ def explain_slow() -> int:
     if not QuerySettings.get().explain_daily:
         return 0
     done = 0
-    for row in top(kinds.SLOW, Window.last(DAY_S), ("fingerprint", "alias"), limit=MAX_SLOW, percentiles=False):
+    for row in top(
+        kinds.SLOW, Window.last(DAY_S), ("fingerprint", "alias"), limit=MAX_SLOW, percentiles=False
+    ):
         fingerprint, alias = row.labels["fingerprint"], row.labels["alias"]
         if done >= MAX_AT_ONCE:
             break

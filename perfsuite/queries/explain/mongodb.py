@@ -208,7 +208,7 @@ def _detail(stage: Mapping[str, Any]) -> str:
 
 def _examined(stage: Mapping[str, Any]) -> str:
     counted = [
-        f"{int(stage[key]):,} {what}"
+        f"{what} {int(stage[key]):,}"
         for key, what in (
             ("docsExamined", "documents"),
             ("totalDocsExamined", "documents"),
@@ -216,7 +216,7 @@ def _examined(stage: Mapping[str, Any]) -> str:
         )
         if stage.get(key)
     ]
-    return f"examined {', '.join(counted)}" if counted else ""
+    return f"examined: {', '.join(counted)}" if counted else ""
 
 
 def _weight(name: str, stage: Mapping[str, Any]) -> float:
@@ -254,12 +254,20 @@ def _collect(condition: Any, found: dict[str, bool], served_only: bool, depth: i
             for path in _paths(value, 0):
                 found.setdefault(path, False)
         elif not key.startswith("$"):
-            operators = set(value) if isinstance(value, Mapping) else {"$regex"} if _is_regex(value) else set()
+            operators = (
+                set(value) if isinstance(value, Mapping) else {"$regex"} if _is_regex(value) else set()
+            )
             if not (served_only and operators and operators <= _NOT_SERVED):
                 found[key] = found.get(key, True) and "$regex" in operators
 
 
-def _is_regex(value: Any) -> bool:
+def _is_pattern(value: Any) -> bool:
+    """Tell whether a field is compared by regular expressions; the server tells several of them as ``$in``."""
+    if isinstance(value, Mapping):
+        any_of = value.get("$in") or ()
+        return bool({"$regex", "$regularExpression"} & set(value)) or any(
+            _is_pattern(each) for each in any_of
+        )
     return hasattr(value, "pattern")
 
 

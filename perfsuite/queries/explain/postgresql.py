@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from perfsuite.queries.explain.conditions import Filters, filters_of, tables_of
 from perfsuite.queries.explain.plans import MAX_DEPTH, SORT, Fact, Node, Plan, Tables, marked, scan
-from perfsuite.queries.explain.sql_text import Filters, Token, filters_of, tables_of
+from perfsuite.queries.explain.sql_text import Token
 
 _DETAILS = (
     "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "Sort Key", "Presorted Key", "Group Key",
@@ -116,9 +117,7 @@ def _note(step: Mapping[str, Any], parent: str, reader: _Reader) -> None:
     relation, kind = step.get("Relation Name"), step["Node Type"]
     if relation:
         loops = float(step.get("Actual Loops", 0))
-        reader.examined += round(
-            loops * (step.get("Actual Rows", 0) + step.get("Rows Removed by Filter", 0))
-        )
+        reader.examined += round(loops * (step.get("Actual Rows", 0) + step.get("Rows Removed by Filter", 0)))
     if kind in _SCANS and relation:
         alias = step.get("Alias", relation)
         columns, patterns = _filtered(alias, str(step.get("Filter", "")), reader)
@@ -139,4 +138,6 @@ def _filtered(alias: str, filter_text: str, reader: _Reader) -> tuple[list[str],
     found = [each for name, each in reader.filters.items() if name in (alias.lower(), "")]
     values = [name for each in found for name in [*each.values, *each.joins] if name in filter_text]
     patterns = [name for each in found for name in each.patterns if name in filter_text]
-    return list(dict.fromkeys([*values, *patterns])), [name for name in dict.fromkeys(patterns) if name not in values]
+    return list(dict.fromkeys([*values, *patterns])), [
+        name for name in dict.fromkeys(patterns) if name not in values
+    ]

@@ -46,9 +46,7 @@ def explain_sql(
     return plan if params is not None or not expected else replace(plan, notes=(*plan.notes, UNKNOWN))
 
 
-def _of_sqlite(
-    cursor: Any, statement: list[Token], params: Sequence[Any] | None, tables: _Tables
-) -> Plan:
+def _of_sqlite(cursor: Any, statement: list[Token], params: Sequence[Any] | None, tables: _Tables) -> Plan:
     values = [None] * count_values(statement) if params is None else list(params)
     # Django's cursor turns %s into SQLite's ?, and takes one without values as it is.
     cursor.execute("EXPLAIN QUERY PLAN " + joined(statement, "%s" if values else "?"), values or None)
@@ -90,7 +88,9 @@ class _Tables:
         """Return what is known of a table; None for a view, a common table expression, or another schema's."""
         if self._names is None:
             introspection = self._wrapper.introspection
-            self._names = frozenset(each.name for each in introspection.get_table_list(self._cursor) if each.type != "v")
+            self._names = frozenset(
+                each.name for each in introspection.get_table_list(self._cursor) if each.type != "v"
+            )
         if name not in self._names:
             return None
         if name not in self._known:
@@ -100,7 +100,9 @@ class _Tables:
     def _rows(self, name: str) -> int | None:
         quoted = self._wrapper.ops.quote_name(name)
         if self._wrapper.vendor == "postgresql":
-            self._cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)", [quoted])
+            self._cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)", [quoted]
+            )
             found = self._cursor.fetchone()
             if found and found[0] >= 0:  # before 14, a table that was never analysed has none
                 return int(found[0])

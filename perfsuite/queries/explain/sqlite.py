@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from perfsuite.queries.explain.conditions import Filters, filters_of, order_of, tables_of
 from perfsuite.queries.explain.plans import SORT, Fact, Node, Plan, Tables, marked, scan
-from perfsuite.queries.explain.sql_text import Filters, Token, filters_of, order_of, tables_of
+from perfsuite.queries.explain.sql_text import Token
 
 # "TABLE", and "AS" with the alias, are those of SQLite before 3.36.
 _READS = re.compile(r"(?P<how>SCAN|SEARCH)(?: TABLE)? (?P<table>\S+)(?: AS (?P<alias>\S+))?(?P<rest>.*)")
@@ -104,4 +105,6 @@ def _filtered(alias: str, reader: _Reader, is_repeated: bool) -> tuple[list[str]
         found.append(reader.filters[""])
     patterns = [name for each in found for name in each.patterns]
     values = [name for each in found for name in [*each.values, *(each.joins if is_repeated else ())]]
-    return list(dict.fromkeys([*values, *patterns])), [name for name in dict.fromkeys(patterns) if name not in values]
+    return list(dict.fromkeys([*values, *patterns])), [
+        name for name in dict.fromkeys(patterns) if name not in values
+    ]

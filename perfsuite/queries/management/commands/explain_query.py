@@ -39,5 +39,7 @@ class Command(BaseCommand):
             }
             self.stdout.write(json.dumps(record))
             return
-        self.stdout.write(f"{short_id(found.fingerprint)} on {found.alias} ({plan.engine}): {found.fingerprint}")
+        self.stdout.write(
+            f"{short_id(found.fingerprint)} on {found.alias} ({plan.engine}): {found.fingerprint}"
+        )
         self.stdout.write(f"\n{plan.as_text()}")
