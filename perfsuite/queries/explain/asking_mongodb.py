@@ -12,7 +12,7 @@ from django.db import connections
 
 from perfsuite.metrics.request import suppress as unrecorded
 from perfsuite.optional import require
-from perfsuite.queries.explain import mongodb
+from perfsuite.queries.explain import from_shape, mongodb
 from perfsuite.queries.explain.connections import CONNECT_TIMEOUT_S, wrapper_of
 from perfsuite.queries.explain.errors import NotExplainable
 from perfsuite.queries.explain.plans import Plan, Table
@@ -25,21 +25,27 @@ UNKNOWN = (
     "(PERFSUITE['QUERIES']['CAPTURE_PARAMS'])."
 )
 
+FILTER_ONLY = "The plan is for the filter alone, and for unknown values: nothing else of the command is kept. It was not run."
+
 
 def explain_command(
     alias: str, database: str, command: Mapping[str, Any] | str, *, timeout_ms: int, url: str = ""
 ) -> Plan:
     """Return the plan of one command that reads; raise ``NotExplainable`` for anything else, and where MongoDB gives none.
 
-    Where its values are known the server runs it, for at most ``timeout_ms``, and tells what it examined. ``url`` is the server
+    ``command`` may be the text of its shape, of which the filter is explained. Where its values are known the server runs it, for at most ``timeout_ms``, and tells what it examined. ``url`` is the server
     of the host's own clients, whose ``alias`` is ``mongodb``.
     """
+    if is_shape := isinstance(command, str) and from_shape.is_shape(command):
+        command = from_shape.command_of(str(command))
     name, kept = mongodb.one_read(_read(command))
     kept, is_known = mongodb.filled(kept)
     kept = _decoded(kept)
     with own_database(alias, database, timeout_ms, url) as there:
         tables = _Tables(there, timeout_ms)
         notes: tuple[str, ...] = () if is_known else (UNKNOWN,)
+        if is_shape:
+            is_known, notes = False, (FILTER_ONLY,)
         answer = None
         if is_known:
             answer = _run(there, kept, timeout_ms)

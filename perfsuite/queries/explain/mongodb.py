@@ -251,14 +251,12 @@ def _collect(condition: Any, found: dict[str, bool], served_only: bool, depth: i
             for each in value if isinstance(value, (list, tuple)) else ():
                 _collect(each, found, served_only, depth + 1)
         elif key == "$expr":
-            for path in _paths(value, 0):
-                found.setdefault(path, False)
+            for path, is_pattern in _paths(value, 0):
+                found[path] = found.get(path, True) and is_pattern
         elif not key.startswith("$"):
-            operators = (
-                set(value) if isinstance(value, Mapping) else {"$regex"} if _is_regex(value) else set()
-            )
+            operators = set(value) if isinstance(value, Mapping) else set()
             if not (served_only and operators and operators <= _NOT_SERVED):
-                found[key] = found.get(key, True) and "$regex" in operators
+                found[key] = found.get(key, True) and _is_pattern(value)
 
 
 def _is_pattern(value: Any) -> bool:
@@ -271,16 +269,16 @@ def _is_pattern(value: Any) -> bool:
     return hasattr(value, "pattern")
 
 
-def _paths(value: Any, depth: int) -> Iterator[str]:
-    """Yield the fields that an expression names."""
+def _paths(value: Any, depth: int, is_pattern: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield the fields that an expression names, and whether it compares them by a regular expression."""
     if depth > MAX_DEPTH:
         return
     if isinstance(value, str):
         if _PATH.match(value):
-            yield value[1:]
+            yield value[1:], is_pattern
     elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from _paths(below, depth + 1)
+        for key, below in value.items():
+            yield from _paths(below, depth + 1, is_pattern or key == "$regexMatch")
     elif isinstance(value, (list, tuple)):
         for below in value:
-            yield from _paths(below, depth + 1)
+            yield from _paths(below, depth + 1, is_pattern)

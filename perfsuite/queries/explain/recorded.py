@@ -13,13 +13,16 @@ from perfsuite.queries import kinds
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.explain import asking_mongodb, relational
 from perfsuite.queries.explain.connections import wrapper_of
-from perfsuite.queries.explain.errors import NotExplainable
+from perfsuite.queries.explain.errors import NotExplainable, refused
 from perfsuite.queries.explain.plans import Plan
+from perfsuite.queries.fingerprint import MAX_SQL_CHARS
 from perfsuite.queries.short_id import short_id
 
 # How far back a statement is looked for, and how many are looked at.
 WINDOW_S = 30 * 86_400
 MAX_STATEMENTS = 10_000
+# Between SQL and the commands that djongo made of it.
+ARROW = " → "
 
 
 class Recorded(NamedTuple):
@@ -40,22 +43,24 @@ def explain(fingerprint: str, alias: str, *, analyze: bool | None = None) -> Pla
         data = _remembered(fingerprint, alias)
         timeout_ms = settings.explain_timeout_ms
         if _is_mongodb(alias):
-            if not data.get("command"):
-                raise NotExplainable(
-                    "No command of this statement is remembered; one is when it runs again, if it only reads."
-                )
-            *_, shape = fingerprint.split(" → ")
+            *_, shape = fingerprint.split(ARROW)
+            command = data.get("command") or shape
+            if isinstance(command, str):
+                *_, command = command.split(ARROW)
             return asking_mongodb.explain_command(
                 alias,
                 shape.partition(".")[0],
-                data["command"],
+                command,
                 timeout_ms=timeout_ms,
                 url=settings.explain_mongodb_url,
             )
+        # Without an instance, the fingerprint is a statement too, with a placeholder for each value.
+        sql = str(data.get("sql") or fingerprint)
+        if len(sql) >= MAX_SQL_CHARS:
+            raise refused("it is so long that only its beginning was kept")
         return relational.explain_sql(
             alias,
-            # Without one, the fingerprint is a statement too, with a placeholder for each value.
-            str(data.get("sql") or fingerprint),
+            sql,
             data.get("params"),
             timeout_ms=timeout_ms,
             analyze=settings.explain_analyze if analyze is None else analyze,

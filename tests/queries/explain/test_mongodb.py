@@ -139,9 +139,9 @@ def test_fields_are_those_that_an_index_could_serve() -> None:
     condition = {
         "$and": [{"a": 1}, {"b": {"$ne": 2}}],
         "c": {"$regex": "x"},
-        "$expr": {"$eq": ["$d", "$$now"]},
+        "$expr": {"$and": [{"$eq": ["$d", "$$now"]}, {"$regexMatch": {"input": "$e", "regex": "x"}}]},
     }
 
-    assert fields_of(condition) == (["a", "c", "d"], ["c"])
-    assert fields_of(condition, served_only=False)[0] == ["a", "b", "c", "d"]
+    assert fields_of(condition) == (["a", "c", "d", "e"], ["c", "e"])
+    assert fields_of(condition, served_only=False)[0] == ["a", "b", "c", "d", "e"]
     assert fields_of("?") == ([], [])
