@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
         if place.parts[0] in ("caching", "responses") and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.no_database)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered_of_another_test() -> None:
+    """Forget what was sighted and remembered, and what of it this process has written to a store that is empty again."""
+    for module, held in (("sightings", "_sightings"), ("exemplars", "_exemplars")):
+        if loaded := sys.modules.get(f"perfsuite.metrics.{module}"):
+            getattr(loaded, held)._reset()
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,6 @@ from perfsuite.metrics import exemplars, kinds, leader, sightings
 from perfsuite.metrics.compaction import earliest_open
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.identity import describe, row_id
-from perfsuite.metrics.merging import earliest_open as earliest_unmerged
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import suppress
 from perfsuite.metrics.storages import (
@@ -204,12 +203,15 @@ class Flusher:
         started = time.perf_counter()
         self._announce(storage, batch)
         at = max(batch.at, int(time.time()) - MAX_AGE_S)
-        at -= at % RESOLUTION_S
+        start = max(at - at % RESOLUTION_S, earliest_open(storage))
         again, batch.tried = batch.tried, True
-        start = max(at, earliest_open(storage))
         storage.append([row._replace(start=start) for row in batch.rows], again=again)
         try:
-            _write_findings(storage, batch, at, again)
+            if batch.sightings:
+                sighted = [row._replace(start=start) for row in batch.sightings]
+                storage.append_sightings(sighted, again=again)
+            if batch.exemplars:
+                storage.append_exemplars(batch.exemplars, again=again)
         except StoreUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a storage may be anyone's
@@ -237,14 +239,6 @@ class Flusher:
         self.error = error
         if error:
             self._announced.clear()
-
-
-def _write_findings(storage: Storage, batch: Batch, at: int, again: bool) -> None:
-    if batch.sightings:
-        start = max(at, earliest_unmerged(storage))
-        storage.append_sightings([row._replace(start=start) for row in batch.sightings], again=again)
-    if batch.exemplars:
-        storage.append_exemplars(batch.exemplars, again=again)
 
 
 def _drop_findings(batch: Batch) -> None:
