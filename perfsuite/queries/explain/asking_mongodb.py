@@ -33,8 +33,9 @@ def explain_command(
 ) -> Plan:
     """Return the plan of one command that reads; raise ``NotExplainable`` for anything else, and where MongoDB gives none.
 
-    ``command`` may be the text of its shape, of which the filter is explained. Where its values are known the server runs it, for at most ``timeout_ms``, and tells what it examined. ``url`` is the server
-    of the host's own clients, whose ``alias`` is ``mongodb``.
+    Where its values are known the server runs it, for at most ``timeout_ms``, and tells what it examined. ``command`` may be the
+    text of its shape, of which the filter is explained. ``url`` is the server of the host's own clients, whose ``alias`` is
+    ``mongodb``.
     """
     if is_shape := isinstance(command, str) and from_shape.is_shape(command):
         command = from_shape.command_of(str(command))
@@ -70,9 +71,10 @@ def _read(command: Any) -> dict[str, Any]:
 def _decoded(command: dict[str, Any]) -> dict[str, Any]:
     """Return a command with the values that MongoDB's extended JSON stands for, such as ``{"$oid": "..."}``."""
     json_util: Any = require("bson.json_util", extra="mongodb")
+    bson_errors: Any = require("bson.errors", extra="mongodb")
     try:
         return json_util.loads(json.dumps(command, default=json_util.default))  # type: ignore[no-any-return] # imported late
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, bson_errors.BSONError) as exc:
         raise NotExplainable(f"What is kept of this command cannot be read: {exc}.") from exc
 
 
@@ -82,6 +84,7 @@ def own_database(alias: str, database: str, timeout_ms: int, url: str = "") -> I
     params, name = _place(alias, database, url)
     pymongo = require("pymongo", extra="mongodb")
     errors: Any = require("pymongo.errors", extra="mongodb")
+    bson_errors: Any = require("bson.errors", extra="mongodb")
     params.update(
         serverSelectionTimeoutMS=CONNECT_TIMEOUT_S * 1_000,
         socketTimeoutMS=timeout_ms + CONNECT_TIMEOUT_S * 1_000,
@@ -93,7 +96,7 @@ def own_database(alias: str, database: str, timeout_ms: int, url: str = "") -> I
                 yield client[name]
             finally:
                 client.close()
-        except errors.PyMongoError as exc:
+        except (errors.PyMongoError, bson_errors.BSONError) as exc:
             said = str(exc).partition(", full error:")[0].partition(", Timeout:")[0].rstrip(".")
             raise NotExplainable(f"The database {alias!r} gave no plan: {said}.") from exc
 

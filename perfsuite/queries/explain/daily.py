@@ -18,7 +18,7 @@ from perfsuite.queries import kinds
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.explain.errors import NotExplainable
 from perfsuite.queries.explain.plans import Plan
-from perfsuite.queries.explain.recorded import explain
+from perfsuite.queries.explain.recorded import explain, is_one
 from perfsuite.queries.short_id import short_id
 
 logger = logging.getLogger("perfsuite.queries")
@@ -43,7 +43,7 @@ def explain_slow() -> int:
         fingerprint, alias = row.labels["fingerprint"], row.labels["alias"]
         if done >= MAX_AT_ONCE:
             break
-        if _is_explained(fingerprint, alias):
+        if not is_one(fingerprint) or _is_explained(fingerprint, alias):
             continue
         still_leads()
         done += 1

@@ -76,20 +76,20 @@ def _put(made: dict[str, Any], steps: list[str]) -> None:
     if first == "$expr":
         _put_expression(made, rest)
     elif first in _LISTS and rest:
-        below: dict[str, Any] = {}
-        _put(below, rest)
-        made.setdefault(first, []).append(below)
+        one: dict[str, Any] = {}
+        _put(one, rest)
+        made.setdefault(first, []).append(one)
     elif not rest:
         made.setdefault(first, BLANK)
     else:
-        below = made.get(first)  # type: ignore[assignment] # a filter's own
+        below = made.get(first)
         if not isinstance(below, dict):
             below = made[first] = {}
         _put(below, rest)
 
 
 def _put_expression(made: dict[str, Any], steps: list[str]) -> None:
-    """Write an expression as the comparison of its field with a value; one that compares nothing is left out: no index serves it."""
+    """Write an expression as the comparison of its field with a value. No index serves one that compares none: it is left out."""
     for at, step in enumerate(steps[:-1]):
         if step in _COMPARES and steps[at + 1].startswith("$"):
             made.setdefault("$and", []).append({"$expr": {step: [".".join(steps[at + 1 :]), BLANK]}})

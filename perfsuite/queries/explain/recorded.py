@@ -103,7 +103,12 @@ def _top(kind: str, by: tuple[str, ...]) -> list[dict[str, str]]:
         rows = top(kind, Window.last(WINDOW_S), by, limit=MAX_STATEMENTS, percentiles=False)
     except StoreUnavailable as exc:
         raise NotExplainable(str(exc)) from exc
-    return [row.labels for row in rows]
+    return [row.labels for row in rows if is_one(row.labels["fingerprint"])]
+
+
+def is_one(fingerprint: str) -> bool:
+    """Tell whether a label is a statement, and not the rest of them or one whose description is gone."""
+    return not (fingerprint.startswith("<") and fingerprint.endswith(">"))
 
 
 def _is_mongodb(alias: str) -> bool:

@@ -24,7 +24,13 @@ MADE: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"find": "c", "filter": {"x": {"$elemMatch": {"y": {"$gt": "?"}}}, "z": {"$not": {"$gt": "?"}}}},
     ),
     (
-        {"aggregate": "c", "pipeline": [{"$match": {"$expr": {"$and": [{"$eq": ["$x", 1]}, {"$gt": ["$y.z", 3]}]}}}, {"$sort": {"x": 1}}]},
+        {
+            "aggregate": "c",
+            "pipeline": [
+                {"$match": {"$expr": {"$and": [{"$eq": ["$x", 1]}, {"$gt": ["$y.z", 3]}]}}},
+                {"$sort": {"x": 1}},
+            ],
+        },
         {
             "aggregate": "c",
             "pipeline": [{"$match": {"$and": [{"$expr": {"$eq": ["$x", "?"]}}, {"$expr": {"$gt": ["$y.z", "?"]}}]}}],

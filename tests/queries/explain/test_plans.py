@@ -70,8 +70,10 @@ SENTENCES = [
     ),
     (
         scan("book", Table(5, frozenset(["id"])), ["a"], ["a"]),
-        "All of book (rows: 5) is read and filtered by a; a plain index does not serve a search inside a text, "
-        "a trigram or full-text index does.",
+        (
+            "All of book (rows: 5) is read and filtered by a; a plain index does not serve a search inside a text, "
+            "a trigram or full-text index does."
+        ),
     ),
 ]
 
