@@ -45,7 +45,7 @@ def explain(fingerprint: str, alias: str, *, analyze: bool | None = None) -> Pla
         if _is_mongodb(alias):
             *_, shape = fingerprint.split(ARROW)
             command = data.get("command") or shape
-            if isinstance(command, str):
+            if isinstance(command, str) and not command.startswith("{"):  # a shape, behind djongo's SQL
                 *_, command = command.split(ARROW)
             return asking_mongodb.explain_command(
                 alias,
