@@ -1,10 +1,10 @@
 """The leader's work on findings: sightings are merged into them, they resolve, and what is old goes.
 
-A stretch of time is merged once compaction has closed it, finding by finding: the runs of all routes in it are known then, and no
-sighting arrives in it any more, since the flusher stamps both alike. Each finding notes how far it has been counted and is changed
-by compare-and-set, and the mark of the whole moves last. So a leader that is killed anywhere leaves findings that the next run
-skips and findings that it still has to count; and of two leaders, one finds the row changed. Sightings go once the mark has
-passed them.
+A stretch of time is merged once compaction has closed it, finding by finding: the runs of all routes in it are known then, and
+no sighting arrives in it any more, since the flusher stamps both alike. Each finding notes how far it has been counted and is
+changed by compare-and-set, and the mark of the whole moves last. So a leader that is killed anywhere leaves findings that the
+next run skips and findings that it still has to count; and of two leaders, one finds the row changed. Sightings go once the mark
+has passed them.
 """
 
 from __future__ import annotations
@@ -132,4 +132,3 @@ def _advance(
             return
         held = next(iter(storage.findings(ids=[each])), None)
     raise leader.LeaseLost
-

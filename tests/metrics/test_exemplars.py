@@ -52,7 +52,9 @@ def stored_values(labels: tuple[str, ...] = A) -> list[float]:
     ("given", "kept"),
     [([5], [5]), ([5, 9, 7], [7, 9]), ([5, 7, 9], [9]), ([9, 7, 5], [5, 9]), ([5, 5], [5])],
 )
-def test_of_each_series_the_slowest_and_the_most_recent_are_kept(given: list[float], kept: list[float]) -> None:
+def test_of_each_series_the_slowest_and_the_most_recent_are_kept(
+    given: list[float], kept: list[float]
+) -> None:
     for value in given:
         remember(KIND, A, value, {"us": value})
     assert values(take("w")) == kept
@@ -169,7 +171,17 @@ def test_a_few_of_the_slowest_and_most_recent_are_left_of_each_series(clock: Clo
     assert flush()
     assert len(stored_values()) == 16
     assert merging.trim(now=clock.epoch, checkpoint=lambda: None)["exemplars"] == 7
-    assert stored_values() == [900, 800, 700, 600, 500, 400, 10, 9, 8]  # 500 and 400 are among the most recent
+    assert stored_values() == [
+        900,
+        800,
+        700,
+        600,
+        500,
+        400,
+        10,
+        9,
+        8,
+    ]  # 500 and 400 are among the most recent
     assert stored_values(B) == [1]
     assert merging.trim(now=clock.epoch, checkpoint=lambda: None)["exemplars"] == 0
 

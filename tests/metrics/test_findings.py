@@ -110,7 +110,14 @@ def test_one_finding_is_read_by_its_id() -> None:
 def test_the_runs_of_its_route_are_told() -> None:
     runs.register_kind(TIMING.name)
     now = int(time.time()) // 10 * 10
-    write(*[Measured(now, TIMING.name, (route, status), 5.0) for route in ("/a/", "/b/") for status in "23" for _ in range(4)])
+    write(
+        *[
+            Measured(now, TIMING.name, (route, status), 5.0)
+            for route in ("/a/", "/b/")
+            for status in "23"
+            for _ in range(4)
+        ]
+    )
     saw()
     assert findings()[0].evidence["requests"] == 8
     merge()

@@ -1,4 +1,4 @@
-"""What becomes of a finding, as a table: stretches of a minute with so many runs of its route and sightings, and its state after."""
+"""What becomes of a finding, as a table: minutes with so many runs of its route and sightings, and the state after."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from perfsuite.metrics.storages import StoredFinding, StoredSighting
 T = 1_800_000_000
 
 
-def seen(count: int, at: int, site: str = "a.py:1 in b", saving_us: float = 10.0, n: int = 0) -> StoredSighting:
+def seen(
+    count: int, at: int, site: str = "a.py:1 in b", saving_us: float = 10.0, n: int = 0
+) -> StoredSighting:
     about = json.dumps(["slow", "SELECT ?", "default", "/a/", site])
     evidence = json.dumps({"n": n})
     return StoredSighting(uuid4(), at, "f" * 32, at, count, saving_us * count, saving_us, about, evidence)

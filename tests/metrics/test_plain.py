@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -36,7 +36,7 @@ def nested(depth: int) -> dict[str, Any]:
         ({"list": [1, ("a", {2})]}, {"list": [1, ["a", [2]]]}),
         ({1: "key"}, {"1": "key"}),
         ({"money": Decimal("1.50")}, {"money": "1.50"}),
-        ({"at": datetime(2026, 1, 2, tzinfo=timezone.utc)}, {"at": "2026-01-02 00:00:00+00:00"}),
+        ({"at": datetime(2026, 1, 2, tzinfo=UTC)}, {"at": "2026-01-02 00:00:00+00:00"}),
         ({"body": b"secret"}, {"body": "<6 bytes>"}),
         ({"big": 2**80}, {"big": str(2**80)}),
         ({"nan": float("nan"), "inf": float("inf")}, {"nan": "nan", "inf": "inf"}),
@@ -77,7 +77,9 @@ def test_a_list_that_does_not_fit_goes_whole() -> None:
         st.text(max_size=300),
         st.recursive(
             st.none() | st.integers() | st.floats() | st.text(max_size=2_000) | st.binary(max_size=50),
-            lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9), inner, max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9), inner, max_size=5)
+            ),
             max_leaves=20,
         ),
         max_size=20,

@@ -184,7 +184,9 @@ def test_what_waits_is_bounded_by_its_length_too_and_what_is_dropped_is_counted(
             for n in range(10):
                 sight(sighting(subject=f"s{n}", evidence={"t": "x" * 6_000}))
             assert not flush()
-            assert len(flusher.pending) <= 2  # one alone has ten rows and 60,000 characters, which weigh as much as 70
+            assert (
+                len(flusher.pending) <= 2
+            )  # one alone has ten rows and 60,000 characters, which weigh as much as 70
     assert flush()
     assert flush()
     dropped = stored(10, kinds.SELF_DROPPED.name)
@@ -235,7 +237,9 @@ def test_sightings_that_are_refused_cost_no_numbers(caplog: pytest.LogCaptureFix
         assert flush()
     assert stored(10, VOLUME.name).count == 1
     assert stored(10, kinds.SELF_DROPPED.name).sum == 2
-    assert [record.levelno for record in caplog.records if record.name == "perfsuite.metrics"] == [logging.ERROR]
+    assert [record.levelno for record in caplog.records if record.name == "perfsuite.metrics"] == [
+        logging.ERROR
+    ]
 
 
 @pytest.mark.skipif("not hasattr(__import__('os'), 'fork')")
