@@ -44,6 +44,13 @@ MARKS = {  # of a file, or of all below a folder
     # Modules that import no Django.
     "metrics/test_histogram.py": pytest.mark.alike,
     "metrics/test_plain.py": pytest.mark.alike,
+    "queries/explain/test_conditions.py": pytest.mark.alike,
+    "queries/explain/test_from_shape.py": pytest.mark.alike,
+    "queries/explain/test_mongodb.py": pytest.mark.alike,
+    "queries/explain/test_plans.py": pytest.mark.alike,
+    "queries/explain/test_postgresql.py": pytest.mark.alike,
+    "queries/explain/test_sql_text.py": pytest.mark.alike,
+    "queries/explain/test_sqlite.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
     "responses/policy": pytest.mark.alike,

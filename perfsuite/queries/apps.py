@@ -23,12 +23,15 @@ class QueriesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
+        from perfsuite.metrics import leader
         from perfsuite.queries import checks, pools, sql  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
+        from perfsuite.queries.explain import daily
 
         conf.register(QuerySettings)
         sql.follow_settings()
         pools.install()
+        leader.register_job("queries.explain", daily.EVERY_S, daily.explain_slow)
 
     @staticmethod
     def _observe_mongodb() -> None:

@@ -20,3 +20,5 @@ POOL_IN_USE = declare(Kind("pools.in_use", "count", ("pool",), cap=50, percentil
 POOL_WAITING = declare(Kind("pools.waiting", "count", ("pool",), cap=50, percentiles=False)).name
 POOL_WAIT = declare(Kind("pools.wait", "us", ("pool",), cap=50)).name
 POOL_FAILED = declare(Kind("pools.failed", "count", ("pool", "reason"), cap=100, percentiles=False)).name
+# What the database would do for a slow statement; its value is how often that was asked, the plan is its exemplar.
+PLAN = declare(Kind("queries.plan", "count", ("fingerprint", "alias"), cap=500, percentiles=False)).name
