@@ -1,0 +1,109 @@
+"""Findings about the rows of a request: result sets without a bound, and counts of large tables before each page.
+
+What is looked at is what the cursors of remarkable statements told (rows.py); a request without any costs one look at each of
+its statements when it is folded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from perfsuite.metrics.sightings import Sighting
+from perfsuite.queries.fingerprint import MAX_SQL_CHARS
+from perfsuite.queries.limits import limits
+from perfsuite.queries.rows import Fetched, is_unlimited
+
+UNBOUNDED, COUNT_PAGINATION = "unbounded", "count_pagination"
+# What a row costs beside the statement itself: to be sent, and to become an object. Measured on SQLite, see docs.
+ROW_US = 5.0
+# What Model.objects.get() asks for.
+ROWS_OF_GET = 21
+
+_FROM = re.compile(r"""\bFROM (?!\()("[^"]+"|`[^`]+`|[\w.]+)""", re.IGNORECASE)
+_WHERE = re.compile(
+    r"""\bWHERE (.*?)(?: GROUP BY | ORDER BY | LIMIT |\) (?:AS )?["`]?(?:subquery|__\w+)\b|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_PAGE = re.compile(r"\bLIMIT (\d+)(?: OFFSET (\d+))?\s*\Z", re.IGNORECASE)
+
+Fingerprint = Callable[[str, str], str]
+
+
+class Scope(NamedTuple):
+    """The rows that a statement is about: of which table, and under which condition."""
+
+    table: str
+    where: str
+
+
+def remarkable(statements: Sequence[Any]) -> list[int]:
+    """Return the places of the statements whose cursors told more than a number."""
+    return [place for place, statement in enumerate(statements) if statement[4].__class__ is Fetched]
+
+
+def sightings(
+    statements: Sequence[Any], places: Sequence[int], route: str, fingerprint: Fingerprint
+) -> Iterator[Sighting]:
+    """Yield what the remarkable ones among the statements of one request come to; ``fingerprint(text, alias)`` names them."""
+    pages: set[tuple[str, Scope]] = set()
+    for place in places:
+        text, alias, seconds, failed, fetched = statements[place][:5]
+        if failed:
+            continue
+        if fetched.count is None:
+            if is_unbounded(text, fetched):
+                yield _unbounded(fingerprint(text, alias), alias, route, seconds, fetched)
+            continue
+        if seconds < limits.slow_s and fetched.count < limits.large:
+            continue
+        page = _page_after(statements, place)
+        counted = alias, scope(text)
+        if page is not None and counted not in pages:
+            pages.add(counted)
+            evidence = {
+                "rows": fetched.count,
+                "us": round(seconds * 1e6),
+                "table": counted[1].table.strip('"`'),
+                "page": fingerprint(page, alias),
+            }
+            yield Sighting(
+                COUNT_PAGINATION, fingerprint(text, alias), alias, route, fetched.site, seconds * 1e6, evidence
+            )
+
+
+def is_unbounded(text: str, fetched: Fetched) -> bool:
+    """Tell whether more rows came than there may, and nothing in the statement says how many may come.
+
+    What is streamed is never held at once; and of the rows that were asked for by key, as ``in_bulk`` does, there are no more than keys.
+    """
+    if fetched.streamed or fetched.rows <= limits.rows or not is_unlimited(text):
+        return False
+    asked_for = text.count("%s") + text.count("?") if " IN (" in text else 0
+    return fetched.rows > asked_for and not (asked_for and len(text) >= MAX_SQL_CHARS)
+
+
+def scope(text: str) -> Scope:
+    """Return what rows a SELECT is about, its joins and its order apart."""
+    table, where = _FROM.search(text), _WHERE.search(text)
+    return Scope(table.group(1) if table else "", where.group(1) if where else "")
+
+
+def _unbounded(subject: str, alias: str, route: str, seconds: float, fetched: Fetched) -> Sighting:
+    spare = fetched.rows - limits.rows
+    saving_us = seconds * 1e6 * spare / fetched.rows + spare * ROW_US
+    evidence = {"rows": fetched.rows, "limit": limits.rows, "us": round(seconds * 1e6)}
+    return Sighting(UNBOUNDED, subject, alias, route, fetched.site, saving_us, evidence)
+
+
+def _page_after(statements: Sequence[Any], place: int) -> str | None:
+    """Return the page of the rows that were counted at a place, if one was read after it."""
+    alias, counted = statements[place][1], scope(statements[place][0])
+    for text, of, *_ in statements[place + 1 :]:
+        if of != alias or type(text) is not str or not (page := _PAGE.search(text)):
+            continue
+        rows, offset = int(page.group(1)), page.group(2)
+        if rows > 1 and (rows != ROWS_OF_GET or offset) and scope(text) == counted:
+            return text
+    return None
