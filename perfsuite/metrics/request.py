@@ -19,8 +19,9 @@ NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
 # One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
-# it took; and whether it failed. A plain tuple, since a request makes many, or a list where more time may be added to it.
-Statement = tuple[Any, str, float, bool] | list[Any]
+# it took; whether it failed; and its rows, or what the app finds out about them. A plain tuple, since a request makes many, or
+# a list where more time may be added to it.
+Statement = tuple[Any, str, float, bool, Any] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000

@@ -191,6 +191,8 @@ def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
     request: Any = tally.request
     # First of all, so that a thread that the view left behind adds nothing any more.
     tally.closed = True
+    if tally.notes is not None:
+        tally.notes.ended()
     if tally.discarded:
         return
     span.seconds = seconds = left - span.entered

@@ -23,12 +23,14 @@ class QueriesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.queries import checks, pools, sql  # noqa: F401 - checks register themselves
+        from perfsuite.metrics import runs
+        from perfsuite.queries import checks, kinds, pools, sql  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
 
         conf.register(QuerySettings)
         sql.follow_settings()
         pools.install()
+        runs.register_kind(kinds.OUTSIDE)
 
     @staticmethod
     def _observe_mongodb() -> None:

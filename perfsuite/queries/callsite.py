@@ -26,5 +26,7 @@ def call_site() -> str:
 @lru_cache(maxsize=2_000)
 def _is_hosts(name: str) -> bool:
     return not (
-        name.startswith(("<", _OWN)) or "site-packages" in name or f"/lib/python{sys.version_info[0]}." in name
+        name.startswith(("<", _OWN))
+        or "site-packages" in name
+        or f"/lib/python{sys.version_info[0]}." in name
     )

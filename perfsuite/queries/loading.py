@@ -1,8 +1,8 @@
 """Which columns a request uses of the rows that it loads: noted in one request of many, all attributes alike.
 
-For as long as a sampled request runs, two methods of ``django.db.models.Model`` are replaced: ``from_db``, which makes an instance of
-a row, and ``__getattribute__``, which reads an attribute. Both do what they did, and note it if the request in hand is a sampled
-one. The surprising rule: it is judged later, and only of instances that nobody holds any more, for who holds one may still
+For as long as a sampled request runs, two methods of ``django.db.models.Model`` are replaced: ``from_db``, which makes an
+instance of a row, and ``__getattribute__``, which reads an attribute. Both do what they did, and note it if the request in
+hand is a sampled one. The surprising rule: it is judged later, and only of instances that nobody holds any more, for who holds one may still
 read it. One whose ``__dict__`` was read, as ``pickle``, ``copy`` and ``vars`` do, counts as used altogether.
 """
 
@@ -12,10 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from threading import get_ident
 from time import monotonic
 from typing import Any
 from weakref import ref
 
+from django.db import connections
 from django.db.models import BinaryField, JSONField, Model, TextField
 
 from perfsuite.metrics.guard import Guard
@@ -23,6 +25,7 @@ from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, current
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries.callsite import call_site
+from perfsuite.queries.fingerprint import shape
 from perfsuite.queries.limits import limits
 from perfsuite.queries.notes import notes_of
 from perfsuite.queries.patching import Patch
@@ -50,15 +53,24 @@ guard = Guard("queries.loading")
 class Group:
     """The instances of one model that came with the same columns."""
 
-    __slots__ = ("bytes", "columns", "long", "model", "refs", "rows", "site")
+    __slots__ = ("bytes", "columns", "long", "model", "refs", "rows", "site", "text")
 
     def __init__(self, model: type[Model], columns: Sequence[str]) -> None:
         self.model, self.columns = model, columns
-        self.rows, self.site = 0, ""
+        self.rows, self.site, self.text = 0, "", ""
         self.refs: list[ref[Model]] = []
         names = {field.attname for field in model._meta.concrete_fields if isinstance(field, LONG)}
         self.long = [place for place, name in enumerate(columns) if name in names]
         self.bytes = dict.fromkeys(self.long, 0)
+
+    def is_from(self, text: object) -> bool:
+        """Tell whether a statement selects these columns."""
+        table = self.model._meta.db_table
+        return isinstance(text, str) and table in text and all(name in text for name in self._names())
+
+    def _names(self) -> Iterator[str]:
+        fields = self.model._meta.concrete_fields
+        return (str(field.column) for field in fields if field.attname in self.columns)
 
     def add(self, made: Model, values: Sequence[Any]) -> None:
         """Count an instance."""
@@ -77,7 +89,7 @@ class Loaded:
         self.tally = tally
         self.began = monotonic()
         self.over = self.given_up = False
-        self.instances = 0
+        self.instances = self.making_in = 0
         self.route = ""
         # By the identity of the list of columns, which the group holds: there is one for each query.
         self.groups: dict[tuple[type[Model], int, str], Group] = {}
@@ -103,6 +115,9 @@ class Loaded:
             self.route = self.tally.route()
             _stop(self)
             if not self.given_up and not self.tally.discarded and self.groups:
+                for group in self.groups.values():
+                    texts = (each[0] for each in self.tally.held if group.is_from(each[0]))
+                    group.text = next(texts, "") if group.rows >= limits.wide_rows else ""
                 _waiting.append(self)
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
@@ -148,23 +163,35 @@ def _making(original: Any) -> Any:
     make: Callable[..., Any] = original.__func__
 
     def from_db(
-        cls: type[Model], db: str, field_names: Sequence[str], values: Sequence[Any], *args: Any, **kwargs: Any
+        cls: type[Model],
+        db: str,
+        field_names: Sequence[str],
+        values: Sequence[Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> Any:
-        made = make(cls, db, field_names, values, *args, **kwargs)
         loaded = _in_hand()
-        if loaded is not None:
-            try:
-                loaded.loaded(made, db, field_names, values)
-            except Exception as exc:  # noqa: BLE001 - the guard's
-                guard.failed(exc)
+        if loaded is None:
+            return make(cls, db, field_names, values, *args, **kwargs)
+        loaded.making_in = get_ident()
+        try:
+            made = make(cls, db, field_names, values, *args, **kwargs)
+        finally:
+            loaded.making_in = 0
+        try:
+            loaded.loaded(made, db, field_names, values)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
         return made
 
     from_db.__doc__, from_db.__wrapped__ = make.__doc__, make  # type: ignore[attr-defined]
     return classmethod(from_db)
 
 
-def _reading(original: Any) -> Any:
-    read: Callable[[Any, str], Any] = original
+def _reading(original: object) -> Any:
+    def read(instance: Any, name: str) -> Any:
+        # Past Model, since a host's class may stand between it and object.
+        return super(Model, instance).__getattribute__(name)
 
     def __getattribute__(self: Any, name: str) -> Any:  # noqa: N807 - what it replaces
         loaded = _in_hand()
@@ -173,7 +200,9 @@ def _reading(original: Any) -> Any:
             names = loaded.reads.get(cls)
             if names is None:
                 names = loaded.reads[cls] = set()
-            names.add(name)
+            # A foreign key that is set looks into the instance that is being made.
+            if name != "__dict__" or loaded.making_in != get_ident():
+                names.add(name)
         return read(self, name)
 
     return __getattribute__
@@ -250,7 +279,9 @@ def _sighting(route: str, alias: str, group: Group, unused: list[str]) -> Sighti
         "unused_bytes": spare_bytes,
     }
     saving_us = group.rows * len(unused) * COLUMN_US + spare_bytes * BYTE_US
-    subject = f"{model._meta.db_table}: {', '.join(sorted(group.columns))}"
+    # A request of very many statements has folded some of them before it was over.
+    is_mysql = connections[alias].vendor == "mysql"
+    subject = shape(group.text, is_mysql).fingerprint if group.text else model._meta.db_table
     return Sighting(WIDE_ROWS, subject, alias, route, group.site, saving_us, evidence)
 
 
@@ -262,7 +293,7 @@ def install() -> None:
 def uninstall() -> None:
     """Take the methods back, and forget the samples."""
     with _lock:
-        for each in list(_sampled):
+        for each in tuple(_sampled):
             each.given_up = True
             _stop(each)
         _waiting.clear()

@@ -22,6 +22,8 @@ from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
+from perfsuite.queries.outside import tally_of
+from perfsuite.queries.rows import UNKNOWN
 from perfsuite.queries.statements import Command, Entry, note
 from perfsuite.queries.translation import READS, Translated, statement_of
 
@@ -54,7 +56,9 @@ class CommandTimes(monitoring.CommandListener):
         """Remember a command that a request sends."""
         tally = current.get()
         if tally is None or tally.closed or not _guard.on:
-            return
+            tally = tally_of(tally) if _guard.on else None
+            if tally is None:
+                return
         try:
             name, database, command = event.command_name, event.database_name, event.command
             if name in HOUSEKEEPING:
@@ -92,7 +96,7 @@ class CommandTimes(monitoring.CommandListener):
             documents = None
             if cursor is not None and what.operation in READS:
                 documents = _documents(cursor.get("firstBatch") or ())
-            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False))
+            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False, UNKNOWN))
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
 
@@ -111,7 +115,7 @@ class CommandTimes(monitoring.CommandListener):
         seconds = event.duration_micros / 1e6
         is_new = entry is None or entry[0].folded
         if entry is None or is_new:
-            entry = [Command(what), alias, seconds, failed]
+            entry = [Command(what), alias, seconds, failed, UNKNOWN]
         elif not _is_executing(entry):  # there, the wrapper takes the time, and djongo says whether it failed
             entry[2] += seconds
             entry[3] |= failed

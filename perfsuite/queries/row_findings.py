@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from perfsuite.metrics.sightings import Sighting
 from perfsuite.queries.fingerprint import MAX_SQL_CHARS
 from perfsuite.queries.limits import limits
+from perfsuite.queries.notes import Transaction
 from perfsuite.queries.rows import Fetched, is_unlimited
 
-UNBOUNDED, COUNT_PAGINATION = "unbounded", "count_pagination"
+UNBOUNDED, COUNT_PAGINATION, LONG_TRANSACTION = "unbounded", "count_pagination", "long_transaction"
 # What a row costs beside the statement itself: to be sent, and to become an object. Measured on SQLite, see docs.
 ROW_US = 5.0
 # What Model.objects.get() asks for.
@@ -46,8 +48,26 @@ def remarkable(statements: Sequence[Any]) -> list[int]:
 def sightings(
     statements: Sequence[Any], places: Sequence[int], route: str, fingerprint: Fingerprint
 ) -> Iterator[Sighting]:
-    """Yield what the remarkable ones among the statements of one request come to; ``fingerprint(text, alias)`` names them."""
-    pages: set[tuple[str, Scope]] = set()
+    """Yield what the remarkable ones among the statements of one request come to, each finding once.
+
+    ``fingerprint(text, alias)`` names the statements.
+    """
+    seen: dict[tuple[str, str, str, str], Sighting] = {}
+    for sighting in _each(statements, places, route, fingerprint):
+        key = sighting.kind, sighting.subject, sighting.alias, sighting.site
+        before = seen.get(key)
+        if before is not None:
+            times = before.evidence["times"] + 1
+            saving_us = before.saving_us + sighting.saving_us
+            seen[key] = replace(sighting, saving_us=saving_us, evidence={**sighting.evidence, "times": times})
+        else:
+            seen[key] = sighting
+    yield from seen.values()
+
+
+def _each(
+    statements: Sequence[Any], places: Sequence[int], route: str, fingerprint: Fingerprint
+) -> Iterator[Sighting]:
     for place in places:
         text, alias, seconds, failed, fetched = statements[place][:5]
         if failed:
@@ -59,24 +79,30 @@ def sightings(
         if seconds < limits.slow_s and fetched.count < limits.large:
             continue
         page = _page_after(statements, place)
-        counted = alias, scope(text)
-        if page is not None and counted not in pages:
-            pages.add(counted)
+        if page is not None:
             evidence = {
                 "rows": fetched.count,
                 "us": round(seconds * 1e6),
-                "table": counted[1].table.strip('"`'),
+                "times": 1,
+                "table": scope(text).table.strip('"`'),
                 "page": fingerprint(page, alias),
             }
             yield Sighting(
-                COUNT_PAGINATION, fingerprint(text, alias), alias, route, fetched.site, seconds * 1e6, evidence
+                COUNT_PAGINATION,
+                fingerprint(text, alias),
+                alias,
+                route,
+                fetched.site,
+                seconds * 1e6,
+                evidence,
             )
 
 
 def is_unbounded(text: str, fetched: Fetched) -> bool:
     """Tell whether more rows came than there may, and nothing in the statement says how many may come.
 
-    What is streamed is never held at once; and of the rows that were asked for by key, as ``in_bulk`` does, there are no more than keys.
+    What is streamed is never held at once; and of the rows that were asked for by key, as ``in_bulk`` does, there are no
+    more than keys.
     """
     if fetched.streamed or fetched.rows <= limits.rows or not is_unlimited(text):
         return False
@@ -90,10 +116,21 @@ def scope(text: str) -> Scope:
     return Scope(table.group(1) if table else "", where.group(1) if where else "")
 
 
+def of_transaction(held: Transaction, route: str) -> Sighting:
+    """Return the sighting of a transaction that was held long; what is saved is the time in which it only waited."""
+    evidence = {
+        "ms": round(held.seconds * 1e3),
+        "sql_ms": round(held.sql_s * 1e3),
+        "statements": held.statements,
+    }
+    saving_us = max(0.0, held.seconds - held.sql_s) * 1e6
+    return Sighting(LONG_TRANSACTION, route, held.alias, route, held.site, saving_us, evidence)
+
+
 def _unbounded(subject: str, alias: str, route: str, seconds: float, fetched: Fetched) -> Sighting:
     spare = fetched.rows - limits.rows
     saving_us = seconds * 1e6 * spare / fetched.rows + spare * ROW_US
-    evidence = {"rows": fetched.rows, "limit": limits.rows, "us": round(seconds * 1e6)}
+    evidence = {"rows": fetched.rows, "limit": limits.rows, "us": round(seconds * 1e6), "times": 1}
     return Sighting(UNBOUNDED, subject, alias, route, fetched.site, saving_us, evidence)
 
 

@@ -18,7 +18,6 @@ from perfsuite.metrics.guard import Guard
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.limits import limits
 
-
 UNKNOWN = -1
 
 guard = Guard("queries.rows")

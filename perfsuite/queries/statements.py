@@ -15,12 +15,18 @@ from django.db import connections
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
-from perfsuite.queries import kinds
+from perfsuite.metrics.sightings import sight
+from perfsuite.queries import kinds, loading
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.fingerprint import shape as sql_shape
+from perfsuite.queries.outside import Outside
+from perfsuite.queries.row_findings import of_transaction, remarkable, sightings
 
 logger = logging.getLogger("perfsuite.queries")
+
+# Of others, a driver's count of rows says nothing.
+WITH_ROWS = frozenset(["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"])
 
 # The same slow statement is logged once in this long.
 LOG_AGAIN_S = 60.0
@@ -60,11 +66,22 @@ Text = str | Shape
 # A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
 # a tuple, with its shape and its documents in place of the command.
 Entry = list[Any]
-Ended = tuple[tuple[Shape, "int | None"], str, float, bool]
+Ended = tuple[tuple[Shape, "int | None"], str, float, bool, int]
+
+
+def began(tally: Tally) -> None:
+    """Note that a request, or a run outside of one, sends its first statement, or its first since it was last folded."""
+    if isinstance(tally, Outside):
+        tally.counted()
+    elif not tally.folded_count:
+        loading.begin(tally)
 
 
 def note(tally: Tally, entry: Entry | Ended) -> None:
     """Put a command into the tally of its request, and have the tally folded when it grows large."""
+    if not tally.held:
+        began(tally)
+    tally.commands += 1
     tally.held.append(entry)
     if len(tally.held) >= MAX_HELD:
         fold_statements((tally,), tally.route())
@@ -74,7 +91,7 @@ def note(tally: Tally, entry: Entry | Ended) -> None:
 def fold_statements(tallies: Sequence[Tally], route: str) -> None:
     """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
     try:
-        statements = [statement for tally in tallies if tally.held for statement in tally.take_held()]
+        statements = _take(tallies, route)
         if not statements:
             return
         slow_s = QuerySettings.get().slow_query_ms / 1e3
@@ -82,7 +99,7 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         us_by_text: dict[tuple[Text, str], list[float]] = {}
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
-        for what, alias, seconds, failed in statements:
+        for what, alias, seconds, failed, _ in statements:
             text: Text = what
             if type(what) is not str:
                 text, documents = what if type(what) is tuple else _settled(what, alias)
@@ -103,9 +120,57 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
             )
+        observations += _rows(statements, route)
         recorder.observe_many(tuple(observations))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
+
+
+def _take(tallies: Sequence[Tally], route: str) -> list[Any]:
+    """Take the statements out of the tallies, and sight what each request's come to."""
+    statements: list[Any] = []
+    for tally in tallies:
+        if tally.held:
+            taken = tally.take_held()
+            statements += taken
+            _look_at(tally, taken, route)
+        if tally.notes is not None:
+            _look_at_notes(tally, route)
+    return statements
+
+
+def _rows(statements: list[Any], route: str) -> Iterator[Observation]:
+    """Yield how many rows the statements returned or changed, those of which that is known."""
+    by_text: dict[tuple[str, str], list[float]] = {}
+    for text, alias, _, _, told in statements:
+        rows = told if told.__class__ is int else told.rows
+        if rows >= 0:
+            by_text.setdefault((text, alias), []).append(rows)
+    for (text, alias), known in by_text.items():
+        fingerprint, operation = shape_of(text, alias)
+        if operation in WITH_ROWS:
+            yield kinds.ROWS, (fingerprint, alias, route), known
+
+
+def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
+    """Sight what the rows of a tally's statements come to, and add up the time of its commands."""
+    if tally.commands:
+        tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
+    if (places := remarkable(statements)) and not isinstance(tally, Outside) and not tally.discarded:
+        for sighting in sightings(statements, places, route, _fingerprint):
+            sight(sighting)
+
+
+def _look_at_notes(tally: Tally, route: str) -> None:
+    """Sight the transactions that a request has held long."""
+    transactions, tally.notes.transactions = tally.notes.transactions, []
+    if not isinstance(tally, Outside) and not tally.discarded:
+        for transaction in transactions:
+            sight(of_transaction(transaction, route))
+
+
+def _fingerprint(text: Text, alias: str) -> str:
+    return shape_of(text, alias).fingerprint
 
 
 def shape_of(text: Text, alias: str) -> Shape:

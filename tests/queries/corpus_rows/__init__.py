@@ -1,3 +1,5 @@
-"""Views whose answer is known: which of the findings about rows, counts, columns and transactions each must give, and no other."""
+"""Views whose answer is known: which findings about rows, counts, columns and transactions each gives, and no other."""
+
+from __future__ import annotations
 
 default_app_config = "tests.queries.corpus_rows.apps.CorpusRowsConfig"

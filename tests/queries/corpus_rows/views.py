@@ -23,11 +23,11 @@ from django.template import engines
 from tests.queries.corpus_rows.models import Article, Topic
 
 LIMITS = {
-    "unbounded_rows": 40,
-    "large_table_rows": 50,
-    "long_transaction_ms": 30.0,
-    "wide_rows": 20,
-    "wide_rows_sample": 1,
+    "UNBOUNDED_ROWS": 40,
+    "LARGE_TABLE_ROWS": 50,
+    "LONG_TRANSACTION_MS": 30.0,
+    "WIDE_ROWS": 20,
+    "WIDE_ROWS_SAMPLE": 1,
 }
 ARTICLES, TOPICS = 60, 6
 
