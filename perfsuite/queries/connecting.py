@@ -1,8 +1,8 @@
 """Connections and transactions of each alias: how long one takes to open, how many come and go, and how long one is held.
 
 Django tells of a connection that is there and of nothing else, so three methods of its connections are patched, each once
-for all of them: ``connect``, ``close`` and ``set_autocommit``, with which every outermost ``atomic`` begins and ends. A statement pays
-nothing for it; a transaction pays a microsecond.
+for all of them: ``connect``, ``close`` and ``set_autocommit``, with which every outermost ``atomic`` begins and ends. A
+statement pays nothing for it, and a transaction a microsecond.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 For as long as a sampled request runs, two methods of ``django.db.models.Model`` are replaced: ``from_db``, which makes an
 instance of a row, and ``__getattribute__``, which reads an attribute. Both do what they did, and note it if the request in
-hand is a sampled one. The surprising rule: it is judged later, and only of instances that nobody holds any more, for who holds one may still
-read it. One whose ``__dict__`` was read, as ``pickle``, ``copy`` and ``vars`` do, counts as used altogether.
+hand is a sampled one. The surprising rule: it is judged later, and only of instances that nobody holds any more, for who
+holds one may still read it. One whose ``__dict__`` was read, as ``pickle``, ``copy`` and ``vars`` do, counts as used altogether.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
         ...
 
 Each has a tally as a request has. It is folded when it ends and with every flush, for some never end. The surprising rule:
-inside a request nothing changes, whatever is called there belongs to the request; and in a test run nothing is recorded by itself.
+inside a request nothing changes, whatever is called there belongs to it; and in a test run nothing is recorded by itself.
 """
 
 from __future__ import annotations
