@@ -19,8 +19,9 @@ NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
 # One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
-# it took; and whether it failed. A plain tuple, since a request makes many, or a list where more time may be added to it.
-Statement = tuple[Any, str, float, bool] | list[Any]
+# it took; whether it failed; and whatever else that app tells its own fold. A plain tuple, since a request makes many, or a list
+# where more time may be added to it.
+Statement = tuple[Any, ...] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
@@ -29,7 +30,7 @@ MAX_HELD = 1_000
 class Tally:
     """What one request has done so far."""
 
-    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request")
+    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request", "request_id", "seen")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
@@ -38,6 +39,9 @@ class Tally:
         self.folded_s = 0.0
         self.discarded = False
         self.closed = False
+        self.request_id = ""
+        # What came before in this request, by whatever the app that notes it tells it apart.
+        self.seen: dict[Any, Any] = {}
 
     def route(self, status: int = 200) -> str:
         """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""

@@ -15,12 +15,13 @@ import os
 import sys
 import sysconfig
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import django
 from django.conf import settings
 
 import perfsuite
+from perfsuite.queries.repeats import NOWHERE, Site
 
 # Deeper stacks are not followed to their end; a template's includes, each some ten frames, fit in.
 MAX_FRAMES = 400
@@ -28,24 +29,6 @@ MAX_FRAMES = 400
 MAX_TASKS = 1_000
 MAX_FILES = 5_000
 
-
-class Site(NamedTuple):
-    """Where a statement comes from.
-
-    ``where`` is the line, ``app/views.py:42 in listing``, or "". ``relation`` is the field whose reading ran it, ``shop.Book.author``;
-    ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``, ``exists``, ...);
-    ``by`` is "" for the ORM, "raw" for SQL of the host's, "form" where Django's forms repeat it, "deferred" and "generic" for
-    such a field.
-    """
-
-    where: str = ""
-    relation: str = ""
-    owner: str = ""
-    act: str = ""
-    by: str = ""
-
-
-NOWHERE = Site()
 
 _SKIP, _HOST, _PACKAGE, _STOP, _THREAD, _QUERY, _ORM, _RELATED, _FORM = range(9)
 _DJANGO = os.path.dirname(django.__file__) + os.sep

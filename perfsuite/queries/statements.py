@@ -15,7 +15,7 @@ from django.db import connections
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
-from perfsuite.queries import kinds
+from perfsuite.queries import findings, kinds
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.fingerprint import shape as sql_shape
@@ -58,9 +58,9 @@ class Command:
 Text = str | Shape
 
 # A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
-# a tuple, with its shape and its documents in place of the command.
+# a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
 Entry = list[Any]
-Ended = tuple[tuple[Shape, "int | None"], str, float, bool]
+Ended = tuple[Any, ...]
 
 
 def note(tally: Tally, entry: Entry | Ended) -> None:
@@ -74,15 +74,24 @@ def note(tally: Tally, entry: Entry | Ended) -> None:
 def fold_statements(tallies: Sequence[Tally], route: str) -> None:
     """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
     try:
-        statements = [statement for tally in tallies if tally.held for statement in tally.take_held()]
+        statements: list[tuple[Tally, Any]] = []
+        for tally in tallies:
+            if tally.held:
+                taken = tally.take_held()
+                statements += [(tally, statement) for statement in taken]
+                if findings.may_hold_findings(tally, taken):
+                    findings.tell(tally, [_plain(each) for each in taken], shape_of, route)
+                tally.seen.clear()
         if not statements:
             return
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         # A text that comes again, as in N+1 queries, is looked at once.
         us_by_text: dict[tuple[Text, str], list[float]] = {}
+        firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
-        for what, alias, seconds, failed in statements:
+        for numbered in statements:
+            what, alias, seconds, failed = numbered[1][:4]
             text: Text = what
             if type(what) is not str:
                 text, documents = what if type(what) is tuple else _settled(what, alias)
@@ -91,14 +100,23 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []
+                firsts[text, alias] = numbered
             values.append(seconds * 1e6)
             if failed or seconds >= slow_s:
-                labels = (shape_of(text, alias).fingerprint, alias, route)
+                shape = shape_of(text, alias)
+                labels = (shape.fingerprint, alias, route)
                 observations += _remarkable(labels, seconds, failed, slow_s)
+                findings.remember(labels, numbered[1], shape, numbered[0])
+                if seconds >= slow_s:
+                    findings.tell_slow(labels, shape, numbered[1][5], seconds, slow_s, numbered[0])
         for (text, alias), values in us_by_text.items():
-            fingerprint, operation = shape_of(text, alias)
-            observations.append((kinds.ALL, (alias, operation), values))
-            observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+            shape = shape_of(text, alias)
+            labels = (shape.fingerprint, alias, route)
+            observations.append((kinds.ALL, (alias, shape.operation), values))
+            observations.append((kinds.FINGERPRINT, labels, values))
+            if findings.is_first(labels):
+                tally, statement = firsts[text, alias]
+                findings.remember(labels, statement, shape, tally)
         for (text, alias), documents in documents_by_text.items():
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
@@ -115,6 +133,14 @@ def shape_of(text: Text, alias: str) -> Shape:
     if alias not in _is_mysql:
         _is_mysql[alias] = connections[alias].vendor == "mysql"
     return sql_shape(text, _is_mysql[alias])
+
+
+def _plain(statement: Any) -> Any:
+    """Return a statement as repeats.py takes it, a command by its shape."""
+    what = statement[0]
+    if type(what) is str:
+        return statement
+    return (what[0] if type(what) is tuple else what.shape(statement[1]), *statement[1:])
 
 
 def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:
