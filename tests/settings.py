@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     *perfsuite.APPS,
     "tests.testapp",
     "tests.queries.corpus_rows",
+    "tests.queries.corpus",
 ]
 MIDDLEWARE = [
     "perfsuite.monitoring.RequestMetricsMiddleware",

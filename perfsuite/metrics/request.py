@@ -19,9 +19,9 @@ NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
 # One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
-# it took; whether it failed; and its rows, or what the app finds out about them. A plain tuple, since a request makes many, or
-# a list where more time may be added to it.
-Statement = tuple[Any, str, float, bool, Any] | list[Any]
+# it took; whether it failed; and whatever else that app tells its own fold. A plain tuple, since a request makes many, or a list
+# where more time may be added to it.
+Statement = tuple[Any, ...] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
@@ -43,6 +43,7 @@ class Tally:
 
     __slots__ = (
         "cache_s", "closed", "commands", "discarded", "folded_count", "folded_s", "held", "mongodb_s", "notes", "request",
+        "request_id", "seen",
     )  # fmt: skip
 
     def __init__(self, request: HttpRequest | None = None) -> None:
@@ -52,6 +53,9 @@ class Tally:
         self.folded_s = self.mongodb_s = self.cache_s = 0.0
         self.notes: Any = None
         self.discarded = self.closed = False
+        self.request_id = ""
+        # What came before in this request, by whatever the app that notes it tells it apart.
+        self.seen: dict[Any, Any] = {}
 
     def route(self, status: int = 200) -> str:
         """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""

@@ -107,6 +107,16 @@ def _shape(sql: str, double_quotes_are_strings: bool) -> Shape:
     return Shape(text, operation)
 
 
+def masked(sql: str, double_quotes_are_strings: bool = False) -> str:
+    """Return a statement with its placeholders as they are and ``?`` for each value that stands in its text."""
+    return (_MYSQL if double_quotes_are_strings else _ANSI).sub(_mask, sql[:MAX_SQL_CHARS])
+
+
+def _mask(match: re.Match[str]) -> str:
+    text = match.group()
+    return text if text[:1] in "%?$:" and not match.group("tag") and match.lastgroup != "comment" else _replace(match)
+
+
 def _operation(text: str) -> str:
     first = _FIRST_WORD.match(text)
     word = first.group(1).upper() if first else ""

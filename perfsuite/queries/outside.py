@@ -31,6 +31,8 @@ from perfsuite.queries import kinds
 from perfsuite.queries.patching import Patch
 
 SHELL, PROCESS = "<shell>", "<process>"
+# What they repeat is Django's business.
+UNJUDGED = frozenset([SHELL, *(f"<command> {name}" for name in ("migrate", "flush", "loaddata", "test", "runserver"))])
 SHELLS = frozenset(["shell", "shell_plus", "dbshell"])
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,6 +85,16 @@ def tally_of(tally: Tally | None) -> Tally | None:
     if tally is not None or not guard.on or in_test_run():
         return None
     return _process.of_now()
+
+
+def may_find(tally: Tally) -> bool:
+    """Tell whether what a tally's statements repeat says anything about how the host is written."""
+    return not tally.discarded and (not isinstance(tally, Outside) or tally.finds)
+
+
+def is_request(tally: Tally) -> bool:
+    """Tell whether a tally is that of a request which counts."""
+    return not tally.discarded and not isinstance(tally, Outside)
 
 
 class track:  # noqa: N801 - used like a function
@@ -142,7 +154,7 @@ class Run:
         try:
             outer = current.get()
             if (outer is None or isinstance(outer, Outside)) and guard.on and MetricsSettings.get().enabled:
-                self._tally = _begun(Outside(self.label))
+                self._tally = _begun(Outside(self.label, finds=self.label not in UNJUDGED))
                 self._token = current.set(self._tally)
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)

@@ -42,7 +42,7 @@ class Scope(NamedTuple):
 
 def remarkable(statements: Sequence[Any]) -> list[int]:
     """Return the places of the statements whose cursors told more than a number."""
-    return [place for place, statement in enumerate(statements) if statement[4].__class__ is Fetched]
+    return [place for place, statement in enumerate(statements) if statement[-1].__class__ is Fetched]
 
 
 def sightings(
@@ -69,7 +69,7 @@ def _each(
     statements: Sequence[Any], places: Sequence[int], route: str, fingerprint: Fingerprint
 ) -> Iterator[Sighting]:
     for place in places:
-        text, alias, seconds, failed, fetched = statements[place][:5]
+        text, alias, seconds, failed, *_, fetched = statements[place]
         if failed:
             continue
         if fetched.count is None:
@@ -136,9 +136,9 @@ def _unbounded(subject: str, alias: str, route: str, seconds: float, fetched: Fe
 
 def _page_after(statements: Sequence[Any], place: int) -> str | None:
     """Return the page of the rows that were counted at a place, if one was read after it."""
-    alias, counted = statements[place][1], scope(statements[place][0])
-    for text, of, *_ in statements[place + 1 :]:
-        if of != alias or type(text) is not str or not (page := _PAGE.search(text)):
+    alias, counted, key = statements[place][1], scope(statements[place][0]), statements[place][4]
+    for text, of, _, _, parameters, *_ in statements[place + 1 :]:
+        if of != alias or (counted.where and parameters != key) or type(text) is not str or not (page := _PAGE.search(text)):
             continue
         rows, offset = int(page.group(1)), page.group(2)
         if rows > 1 and (rows != ROWS_OF_GET or offset) and scope(text) == counted:

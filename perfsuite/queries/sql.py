@@ -23,6 +23,7 @@ from perfsuite.queries.limits import limits
 from perfsuite.queries.outside import tally_of
 from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_text, watched
 from perfsuite.queries.statements import began, fold_statements, guard
+from perfsuite.queries.tracing import capture, trace
 from perfsuite.queries.translation import note_djongo_statement
 
 # What is there with the wrapper, and not without it.
@@ -53,14 +54,15 @@ def note_statement(
         try:
             seconds = perf_counter() - started
             text = (_texts.get(sql) if type(sql) is str else None) or _first(sql, context)
+            alias, held = context["connection"].alias, tally.held
+            if not held:
+                began(tally)
             # What a cursor says of a statement that failed is about the one before.
             rows = UNKNOWN if failed else context["cursor"].cursor.rowcount
             if text in watched or rows > limits.rows:
                 rows = look_closer(context, text, rows, seconds)
-            held = tally.held
-            if not held:
-                began(tally)
-            held.append((text, context["connection"].alias, seconds, failed, rows))
+            traced = trace(tally, text, alias, params, many, seconds, failed)
+            held.append((text, alias, seconds, failed, *traced, rows))
             if len(held) >= MAX_HELD:
                 fold_statements((tally,), tally.route())
         except Exception as exc:  # noqa: BLE001 - the guard's
@@ -139,4 +141,5 @@ def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
         # No statement of a shorter request can be slow.
         prompt.from_s = options.slow_query_ms / 1e3
         limits.follow(options)
+        capture.on = options.capture_params
         install() if MetricsSettings.get().enabled else uninstall()

@@ -16,12 +16,13 @@ from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
 from perfsuite.metrics.sightings import sight
-from perfsuite.queries import kinds, loading
+from perfsuite.queries import findings, kinds, loading
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.fingerprint import shape as sql_shape
-from perfsuite.queries.outside import Outside
+from perfsuite.queries.outside import Outside, is_request, may_find
 from perfsuite.queries.row_findings import of_transaction, remarkable, sightings
+from perfsuite.queries.rows import Fetched
 
 logger = logging.getLogger("perfsuite.queries")
 
@@ -64,9 +65,9 @@ class Command:
 Text = str | Shape
 
 # A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
-# a tuple, with its shape and its documents in place of the command.
+# a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
 Entry = list[Any]
-Ended = tuple[tuple[Shape, "int | None"], str, float, bool, int]
+Ended = tuple[Any, ...]
 
 
 def began(tally: Tally) -> None:
@@ -97,9 +98,11 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         # A text that comes again, as in N+1 queries, is looked at once.
         us_by_text: dict[tuple[Text, str], list[float]] = {}
+        firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
-        for what, alias, seconds, failed, _ in statements:
+        for numbered in statements:
+            what, alias, seconds, failed = numbered[1][:4]
             text: Text = what
             if type(what) is not str:
                 text, documents = what if type(what) is tuple else _settled(what, alias)
@@ -108,14 +111,23 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []
+                firsts[text, alias] = numbered
             values.append(seconds * 1e6)
             if failed or seconds >= slow_s:
-                labels = (shape_of(text, alias).fingerprint, alias, route)
+                shape = shape_of(text, alias)
+                labels = (shape.fingerprint, alias, route)
                 observations += _remarkable(labels, seconds, failed, slow_s)
+                findings.remember(labels, numbered[1], shape, numbered[0])
+                if seconds >= slow_s:
+                    findings.tell_slow(labels, shape, numbered[1][5], seconds, slow_s, numbered[0])
         for (text, alias), values in us_by_text.items():
-            fingerprint, operation = shape_of(text, alias)
-            observations.append((kinds.ALL, (alias, operation), values))
-            observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+            shape = shape_of(text, alias)
+            labels = (shape.fingerprint, alias, route)
+            observations.append((kinds.ALL, (alias, shape.operation), values))
+            observations.append((kinds.FINGERPRINT, labels, values))
+            if findings.is_first(labels):
+                tally, statement = firsts[text, alias]
+                findings.remember(labels, statement, shape, tally)
         for (text, alias), documents in documents_by_text.items():
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
@@ -126,26 +138,31 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         guard.failed(exc)
 
 
-def _take(tallies: Sequence[Tally], route: str) -> list[Any]:
-    """Take the statements out of the tallies, and sight what each request's come to."""
-    statements: list[Any] = []
+def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
+    """Take the statements out of the tallies, each with its own, and sight what those of each request come to."""
+    statements: list[tuple[Tally, Any]] = []
     for tally in tallies:
         if tally.held:
             taken = tally.take_held()
-            statements += taken
+            statements += [(tally, statement) for statement in taken]
+            if may_find(tally) and findings.may_hold_findings(tally, taken):
+                findings.tell(tally, [_plain(each) for each in taken], shape_of, route)
+            tally.seen.clear()
             _look_at(tally, taken, route)
         if tally.notes is not None:
             _look_at_notes(tally, route)
     return statements
 
 
-def _rows(statements: list[Any], route: str) -> Iterator[Observation]:
+def _rows(statements: list[tuple[Tally, Any]], route: str) -> Iterator[Observation]:
     """Yield how many rows the statements returned or changed, those of which that is known."""
     by_text: dict[tuple[str, str], list[float]] = {}
-    for text, alias, _, _, told in statements:
-        rows = told if told.__class__ is int else told.rows
-        if rows >= 0:
-            by_text.setdefault((text, alias), []).append(rows)
+    for _, statement in statements:
+        rows = statement[-1]
+        if rows.__class__ is Fetched:
+            rows = rows.rows
+        if rows.__class__ is int and rows >= 0:
+            by_text.setdefault((statement[0], statement[1]), []).append(rows)
     for (text, alias), known in by_text.items():
         fingerprint, operation = shape_of(text, alias)
         if operation in WITH_ROWS:
@@ -156,7 +173,7 @@ def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
     """Sight what the rows of a tally's statements come to, and add up the time of its commands."""
     if tally.commands:
         tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
-    if (places := remarkable(statements)) and not isinstance(tally, Outside) and not tally.discarded:
+    if (places := remarkable(statements)) and is_request(tally):
         for sighting in sightings(statements, places, route, _fingerprint):
             sight(sighting)
 
@@ -164,7 +181,7 @@ def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
 def _look_at_notes(tally: Tally, route: str) -> None:
     """Sight the transactions that a request has held long."""
     transactions, tally.notes.transactions = tally.notes.transactions, []
-    if not isinstance(tally, Outside) and not tally.discarded:
+    if is_request(tally):
         for transaction in transactions:
             sight(of_transaction(transaction, route))
 
@@ -180,6 +197,14 @@ def shape_of(text: Text, alias: str) -> Shape:
     if alias not in _is_mysql:
         _is_mysql[alias] = connections[alias].vendor == "mysql"
     return sql_shape(text, _is_mysql[alias])
+
+
+def _plain(statement: Any) -> Any:
+    """Return a statement as repeats.py takes it, a command by its shape."""
+    what = statement[0]
+    if type(what) is str:
+        return statement
+    return (what[0] if type(what) is tuple else what.shape(statement[1]), *statement[1:])
 
 
 def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:

@@ -15,8 +15,8 @@ from typing import Any
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, MAX_SQL_CHARS, Shape
 from perfsuite.queries.outside import tally_of
-from perfsuite.queries.rows import UNKNOWN
 from perfsuite.queries.statements import Command, Entry, guard, note, shape_of
+from perfsuite.queries.tracing import trace
 
 READS = frozenset(["find", "aggregate"])
 # One statement becomes one or two commands; further different ones are not told.
@@ -84,7 +84,7 @@ def note_djongo_statement(
         if tally is None:
             return execute(sql, params, many, context)
     translated = Translated(sql[:MAX_SQL_CHARS] if type(sql) is str else type(sql).__name__)
-    entry: Entry = [translated, "", 0.0, True, UNKNOWN]
+    entry: Entry = [translated, "", 0.0, True, None, None]
     _here.tally, _here.entry = tally, entry
     started = perf_counter()
     try:
@@ -94,6 +94,7 @@ def note_djongo_statement(
     finally:
         try:
             entry[1], entry[2] = context["connection"].alias, perf_counter() - started
+            entry[4:] = trace(tally, translated.sql, entry[1], params, many, entry[2], entry[3])
             translated.executing, translated.awaits_read = False, not entry[3]
             note(tally, entry)
         except Exception as exc:  # noqa: BLE001 - the guard's

@@ -26,7 +26,7 @@ from perfsuite.metrics.request import (
 
 
 def statement(seconds: float = 0.5) -> Statement:
-    return ("SELECT 1", "default", seconds, False, -1)
+    return ("SELECT 1", "default", seconds, False)
 
 
 def tally_of(route: str | None) -> Tally:

@@ -36,7 +36,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def fold(text: str, seconds: float) -> None:
     tally = Tally()
-    tally.held.append((text, "default", seconds, False, -1))
+    tally.held.append((text, "default", seconds, False))
     statements.fold_statements((tally,), "/pages/<slug>/")
 
 
