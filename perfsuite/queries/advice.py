@@ -43,7 +43,11 @@ class Reading(NamedTuple):
 def advise(found: Found) -> Advice:
     """Return what to do about a finding."""
     if found.kind == "chatty":
-        return Advice("", "fewer statements", f"This request ran {found.count} different statements; it should need fewer.")
+        return Advice(
+            "",
+            "fewer statements",
+            f"This request ran {found.count} different statements; it should need fewer.",
+        )
     about, code = _about(found.kind, found.shape, found.site)
     return Advice(about, code, _sentence(found, about, code))
 
@@ -52,7 +56,9 @@ def advise_slow(shape: Shape) -> Advice:
     """Return what to do about a slow statement."""
     table = written_table(shape) or reading_of(shape).table
     about = _label(table)
-    return Advice(about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan.")
+    return Advice(
+        about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan."
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -156,7 +162,9 @@ def _label(table: str) -> str:
 
 
 def _field_of(model: type[Model], column: str) -> Field[Any, Any] | None:
-    return next((field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None)
+    return next(
+        (field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None
+    )
 
 
 def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[str, str, int] | None:
@@ -210,11 +218,15 @@ def _conditions_of(field: Any, model: type[Model], reading: Reading) -> int:
 # From a statement to tables and columns
 
 _FROM = re.compile(r"""\bFROM ["`]?([\w.]+)["`]?""", re.IGNORECASE)
-_TABLES = re.compile(r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE)
+_TABLES = re.compile(
+    r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE
+)
 _WHERE = re.compile(r" WHERE (.*?)(?: ORDER BY | GROUP BY | LIMIT |\Z)", re.IGNORECASE)
 _COMPARED = re.compile(r"""(?:["`]?(\w+)["`]?\.)?["`]?(\w+)["`]?(?:::\w+)? (?:= \(?\?|IN \()""")
 _OPERATOR = re.compile(r" AND | OR |\bNOT ", re.IGNORECASE)
-_AGGREGATE = re.compile(r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE)
+_AGGREGATE = re.compile(
+    r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE
+)
 _EXISTS = re.compile(r"SELECT (?:TOP )?(?:\?|\(\?\)) AS ", re.IGNORECASE)
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -231,7 +243,9 @@ def reading_of(shape: Shape) -> Reading:
     names = {alias or name: name for name, alias in _TABLES.findall(text)}
     where = _WHERE.search(text)
     condition = where.group(1) if where else ""
-    columns = tuple((names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition))
+    columns = tuple(
+        (names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition)
+    )
     computed = _AGGREGATE.match(text)
     computes = "exists" if _EXISTS.match(text) else computed.group(1).lower() if computed else ""
     return Reading(
@@ -249,7 +263,11 @@ def _reading_of_command(text: str) -> Reading:
     paths = keys.group(1).split(", ") if keys and keys.group(1) else []
     columns = []
     for path in paths:
-        parts = [part.lstrip("$") for part in path.split(".") if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)]
+        parts = [
+            part.lstrip("$")
+            for part in path.split(".")
+            if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)
+        ]
         if parts:
             columns.append((table, parts[0] if parts[0] != "_id" else _key_column(table)))
     return Reading(table, tuple(columns), len(paths), "", "")

@@ -38,17 +38,22 @@ guard = Guard("queries.connections")
 class AliasConnections:
     """What the connections of one alias have done in this process since the last flush, and those that are open."""
 
-    def __init__(self, alias: str, vendor: str) -> None:
-        self.alias, self.vendor = alias, vendor
+    def __init__(self, alias: str, vendor: str, has_pool: bool) -> None:
+        self.alias, self.vendor, self.has_pool = alias, vendor, has_pool
         self.opened = self.closed = self.failed = 0
         self.connect_us: deque[float] = deque(maxlen=MAX_KEPT)
         self.transaction_us: deque[float] = deque(maxlen=MAX_KEPT)
         # Threads end without closing theirs.
         self.known: WeakSet[Any] = WeakSet()
 
-    def open(self) -> int:
-        """Return how many are open. Called with ``lock`` held."""
-        return sum(1 for each in list(self.known) if each.connection is not None)
+    def take(self) -> tuple[tuple[int, int, int], list[float], int]:
+        """Return what were opened, closed and failed since the last call, how long opening took, and how many are open.
+
+        Called with ``lock`` held.
+        """
+        taken, self.opened, self.closed, self.failed = (self.opened, self.closed, self.failed), 0, 0, 0
+        connects_us, self.connect_us = list(self.connect_us), deque(maxlen=MAX_KEPT)
+        return taken, connects_us, sum(1 for each in list(self.known) if each.connection is not None)
 
 
 lock = threading.RLock()
@@ -60,9 +65,16 @@ def of_alias(connection: Any) -> AliasConnections | None:
     found = _by_alias.get(connection.alias)
     if found is None and len(_by_alias) < MAX_ALIASES:
         found = _by_alias.setdefault(
-            connection.alias, AliasConnections(connection.alias, str(connection.vendor))
+            connection.alias,
+            AliasConnections(connection.alias, str(connection.vendor), _has_pool(connection)),
         )
     return found
+
+
+def _has_pool(connection: Any) -> bool:
+    """Tell whether another keeps the connections: psycopg's pool, or pymongo's client."""
+    options = connection.settings_dict.get("OPTIONS") or {}
+    return bool(options.get("pool")) or connection.vendor in ("mongodb", "djongo")
 
 
 def aliases() -> list[AliasConnections]:
@@ -71,24 +83,16 @@ def aliases() -> list[AliasConnections]:
 
 
 def observations() -> Iterator[Observation]:
-    """Yield what is recorded of all aliases with a flush, their pools apart."""
+    """Yield what is recorded of the transactions of all aliases with a flush; of their connections, pools.py does."""
     for each in aliases():
-        if taken := _take(each.transaction_us):
+        taken: list[float] = []
+        try:
+            while True:  # one by one, since other threads add meanwhile
+                taken.append(each.transaction_us.popleft())
+        except IndexError:
+            pass
+        if taken:
             yield kinds.TRANSACTION, (each.alias,), taken
-
-
-def take_connects(each: AliasConnections) -> list[float]:
-    """Take out how long connections took to open since the last flush."""
-    return _take(each.connect_us)
-
-
-def _take(kept: deque[float]) -> list[float]:
-    taken: list[float] = []
-    try:
-        while True:  # one by one, since other threads add meanwhile
-            taken.append(kept.popleft())
-    except IndexError:
-        return taken
 
 
 def _is_suppressed() -> bool:
@@ -124,8 +128,9 @@ def _connected(connection: Any, seconds: float, failed: bool) -> None:
             else:
                 figures.opened += 1
                 figures.known.add(connection)
+                figures.connect_us.append(seconds * 1e6)
         if not failed:
-            figures.connect_us.append(seconds * 1e6)
+            recorder.observe(kinds.CONNECT, (connection.alias,), seconds * 1e6)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
 

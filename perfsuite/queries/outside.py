@@ -32,7 +32,9 @@ from perfsuite.queries.patching import Patch
 
 SHELL, PROCESS = "<shell>", "<process>"
 # What they repeat is Django's business.
-UNJUDGED = frozenset([SHELL, *(f"<command> {name}" for name in ("migrate", "flush", "loaddata", "test", "runserver"))])
+UNJUDGED = frozenset(
+    [SHELL, *(f"<command> {name}" for name in ("migrate", "flush", "loaddata", "test", "runserver"))]
+)
 SHELLS = frozenset(["shell", "shell_plus", "dbshell"])
 
 F = TypeVar("F", bound=Callable[..., Any])

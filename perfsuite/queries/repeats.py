@@ -102,7 +102,9 @@ def findings_of(
                 explained += each.count - 1
     rest = len(statements) - explained
     if rest > limits.chatty_count:
-        rest = explained_rest = sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
+        rest = explained_rest = (
+            sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
+        )
         if explained_rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
             saving_s = seconds * (rest - limits.chatty_count) / len(statements)
@@ -159,7 +161,9 @@ class _Request:
                 shape = self.shape_of(statement[0], statement[1])
                 if shape.operation not in READS:
                     self._writes.append((number, written_table(shape)))
-        return any(after < number < before and written and written in table for number, written in self._writes)
+        return any(
+            after < number < before and written and written in table for number, written in self._writes
+        )
 
 
 def _n_plus_ones(group: _Group, limits: Limits) -> Iterable[Found]:
@@ -238,7 +242,9 @@ def _found(kind: str, group: _Group, site: Site, count: int, distinct: int, seco
 # What a statement is
 
 
-_WHERE = re.compile(r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S)
+_WHERE = re.compile(
+    r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S
+)
 _EQUALS = re.compile(r"""(?<![<>!])= ?(?:%s|\?|'|-?\d|E'|\(?%s)""")
 _RANGE = re.compile(r"[<>]=? ?(?:%s|\?|'|-?\d|\(?%s)|\bBETWEEN\b", re.I)
 _LIST = re.compile(r"\bIN ?\(([^()]*)\)", re.I)
@@ -246,7 +252,9 @@ _PAGE = re.compile(r"\bOFFSET\b", re.I)
 _LIMIT = re.compile(r"\bORDER BY\b.*\bLIMIT (?:[2-9]|\d\d|%s|\?)", re.I | re.S)
 _BATCH = re.compile(r"\)\s*,\s*\(")
 _WRITTEN = re.compile(r"""\b(?:INTO|UPDATE|FROM)\s+(?:ONLY\s+)?["`]?([\w.]+)""", re.I)
-_ANEW = re.compile(r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I)
+_ANEW = re.compile(
+    r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I
+)
 _KEYS = re.compile(r"\{([^{}]*)\}")
 
 

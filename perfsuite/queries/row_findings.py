@@ -138,7 +138,12 @@ def _page_after(statements: Sequence[Any], place: int) -> str | None:
     """Return the page of the rows that were counted at a place, if one was read after it."""
     alias, counted, key = statements[place][1], scope(statements[place][0]), statements[place][4]
     for text, of, _, _, parameters, *_ in statements[place + 1 :]:
-        if of != alias or (counted.where and parameters != key) or type(text) is not str or not (page := _PAGE.search(text)):
+        if (
+            of != alias
+            or (counted.where and parameters != key)
+            or type(text) is not str
+            or not (page := _PAGE.search(text))
+        ):
             continue
         rows, offset = int(page.group(1)), page.group(2)
         if rows > 1 and (rows != ROWS_OF_GET or offset) and scope(text) == counted:
