@@ -95,17 +95,12 @@ def observations() -> Iterator[Observation]:
             yield kinds.TRANSACTION, (each.alias,), taken
 
 
-def _is_suppressed() -> bool:
-    tally = current.get()
-    return tally is not None and tally.closed
-
-
 def _connecting(original: Any) -> Any:
     @wraps(original)
     def connect(self: Any) -> Any:
-        if not connect_patch.on or not guard.on or _is_suppressed():
-            return original(self)
         self.__dict__.pop("_perfsuite_began", None)  # a transaction that its connection took with it
+        if not connect_patch.on or not guard.on:
+            return original(self)
         failed, started = True, perf_counter()
         try:
             result = original(self)
@@ -119,8 +114,9 @@ def _connecting(original: Any) -> Any:
 
 def _connected(connection: Any, seconds: float, failed: bool) -> None:
     try:
+        tally = current.get()
         figures = of_alias(connection)
-        if figures is None:
+        if figures is None or (tally is not None and tally.closed):
             return
         with lock:
             if failed:
@@ -170,13 +166,21 @@ def _autocommitting(original: Any) -> Any:
                 _ended(self, *began)
             return original(self, autocommit, *args, **kwargs)
         result = original(self, autocommit, *args, **kwargs)
-        tally = current.get()
-        if autocommit_patch.on and guard.on and (tally is None or not tally.closed):
-            at = tally.folded_count + len(tally.held) if tally is not None else 0
-            self.__dict__["_perfsuite_began"] = perf_counter(), tally, at
+        if autocommit_patch.on and guard.on:
+            _begun(self)
         return result
 
     return set_autocommit
+
+
+def _begun(connection: Any) -> None:
+    try:
+        tally = current.get()
+        if tally is None or not tally.closed:
+            at = tally.folded_count + len(tally.held) if tally is not None else 0
+            connection.__dict__["_perfsuite_began"] = perf_counter(), tally, at
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
 
 
 def _ended(connection: Any, began: float, tally: Tally | None, at: int) -> None:

@@ -83,10 +83,14 @@ _process = _Process()
 
 
 def tally_of(tally: Tally | None) -> Tally | None:
-    """Return the tally that counts a statement for which a hook has found this one: None where nobody counts it."""
-    if tally is not None or not guard.on or in_test_run():
+    """Return the tally that counts a statement where a hook has found this one: None where nobody counts it."""
+    if tally is not None or not guard.on:
         return None
-    return _process.of_now()
+    try:
+        return None if in_test_run() else _process.of_now()
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+        return None
 
 
 def may_find(tally: Tally) -> bool:
