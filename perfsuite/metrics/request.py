@@ -86,7 +86,7 @@ class Tally:
 
 
 def _seconds(statements: Iterable[Statement]) -> float:
-    return sum([statement[2] for statement in statements])
+    return float(sum([statement[2] for statement in statements]))
 
 
 @dataclass

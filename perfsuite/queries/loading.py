@@ -109,6 +109,15 @@ class Loaded:
         if group.rows == limits.wide_rows:
             group.site = call_site()
 
+    def read(self, model: type, name: str) -> None:
+        """Note that an attribute of an instance was read."""
+        names = self.reads.get(model)
+        if names is None:
+            names = self.reads[model] = set()
+        # A foreign key that is set looks into the instance that is being made.
+        if name != "__dict__" or self.making_in != get_ident():
+            names.add(name)
+
     def ended(self) -> None:
         """Watch it no longer, and have it judged with the next flush."""
         try:
@@ -170,10 +179,15 @@ def _making(original: Any) -> Any:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        loaded = _in_hand()
+        try:
+            loaded = _in_hand()
+            if loaded is not None:
+                loaded.making_in = get_ident()
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
+            loaded = None
         if loaded is None:
             return make(cls, db, field_names, values, *args, **kwargs)
-        loaded.making_in = get_ident()
         try:
             made = make(cls, db, field_names, values, *args, **kwargs)
         finally:
@@ -189,21 +203,15 @@ def _making(original: Any) -> Any:
 
 
 def _reading(original: object) -> Any:
-    def read(instance: Any, name: str) -> Any:
-        # Past Model, since a host's class may stand between it and object.
-        return super(Model, instance).__getattribute__(name)
-
     def __getattribute__(self: Any, name: str) -> Any:  # noqa: N807 - what it replaces
-        loaded = _in_hand()
-        if loaded is not None:
-            cls = type(self)
-            names = loaded.reads.get(cls)
-            if names is None:
-                names = loaded.reads[cls] = set()
-            # A foreign key that is set looks into the instance that is being made.
-            if name != "__dict__" or loaded.making_in != get_ident():
-                names.add(name)
-        return read(self, name)
+        try:
+            loaded = _in_hand()
+            if loaded is not None:
+                loaded.read(type(self), name)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
+        # Past Model, since a host's class may stand between it and object.
+        return super(Model, self).__getattribute__(name)
 
     return __getattribute__
 

@@ -2,8 +2,8 @@
 
 What a pool does is added up where it happens and recorded with each flush, so that a request pays next to nothing for it. pymongo
 tells through its listeners (mongo_pools.py); psycopg's pool, which Django has from 5.1 on, keeps statistics, which are read.
-Without a pool, Django keeps one connection for each thread: those of an alias are shown like a pool, which has no limit and nobody
-who waits, and where each connection that must be opened is a check-out that waited for it (connecting.py).
+Without a pool, Django keeps one connection for each thread: those of an alias are shown like a pool, which has no limit and
+nobody who waits, and where each connection that must be opened is a check-out that waited for it (connecting.py).
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ def _rows(statements: list[tuple[Tally, Any]], route: str) -> Iterator[Observati
         rows = statement[-1]
         if rows.__class__ is Fetched:
             rows = rows.rows
-        if rows.__class__ is int and rows >= 0:
+        # SQLite says none of what returns something, before that is fetched.
+        if rows.__class__ is int and (rows > 0 or (rows == 0 and " RETURNING " not in statement[0])):
             by_text.setdefault((statement[0], statement[1]), []).append(rows)
     for (text, alias), known in by_text.items():
         fingerprint, operation = shape_of(text, alias)

@@ -372,7 +372,14 @@ def test_the_time_of_routes_is_shown_by_its_parts_and_no_part_that_none_has() ->
     assert perfsuite.metrics.flush()
 
     shown = cards(build_now())["time-split"]
-    assert [column["id"] for column in shown["columns"]] == ["route", "avg", "sql", "cache", "python", "total"]
+    assert [column["id"] for column in shown["columns"]] == [
+        "route",
+        "avg",
+        "sql",
+        "cache",
+        "python",
+        "total",
+    ]
     assert shown["rows"] == [
         ["/pages/<slug>/", 10, 60, 10, 30, 20],
         ["/", 4, 0, 0, 100, 8],

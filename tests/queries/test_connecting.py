@@ -17,7 +17,9 @@ from perfsuite.queries import connecting, kinds, pools
 from tests.recorded import Recorded
 
 pytestmark = [
-    pytest.mark.skipif(connection.vendor not in ("sqlite", "postgresql"), reason="MongoDB's pools have listeners"),
+    pytest.mark.skipif(
+        connection.vendor not in ("sqlite", "postgresql"), reason="MongoDB's pools have listeners"
+    ),
     pytest.mark.django_db(transaction=True),
 ]
 POOL = f"{connection.vendor} default"
@@ -38,7 +40,9 @@ def ask() -> None:
 
 
 def open_now() -> int:
-    (value,) = [value for kind, labels, value in pools.observations() if (kind, labels) == (kinds.POOL_OPEN, (POOL,))] or [0]
+    (value,) = [
+        value for kind, labels, value in pools.observations() if (kind, labels) == (kinds.POOL_OPEN, (POOL,))
+    ] or [0]
     return int(value) if not isinstance(value, list) else -1
 
 
@@ -72,7 +76,9 @@ def test_a_thread_that_ends_without_closing_leaves_no_open_connection_behind(rec
     assert open_now() == 0
 
 
-def test_a_connection_that_cannot_be_had_is_a_failure(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_cannot_be_had_is_a_failure(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(params: object) -> None:
         raise OperationalError("no more connections")
 
@@ -91,7 +97,9 @@ def test_what_is_suppressed_opens_no_connection_that_counts(recorded: Recorded) 
     assert recorded.count(kinds.CONNECT) + recorded.count(kinds.TRANSACTION) == 0
 
 
-def test_each_outermost_transaction_is_timed_and_what_runs_after_its_commit_is_not_in_it(recorded: Recorded) -> None:
+def test_each_outermost_transaction_is_timed_and_what_runs_after_its_commit_is_not_in_it(
+    recorded: Recorded,
+) -> None:
     def hold() -> None:
         assert not connection.in_atomic_block
         threading.Event().wait(0.05)

@@ -77,7 +77,9 @@ def test_a_decorated_function_is_tracked_each_time_and_keeps_its_name_and_result
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_coroutine_function_is_tracked_to_its_end_and_others_beside_it_are_apart(recorded: Recorded) -> None:
+def test_a_coroutine_function_is_tracked_to_its_end_and_others_beside_it_are_apart(
+    recorded: Recorded,
+) -> None:
     from asgiref.sync import sync_to_async
 
     async def work(times: int) -> None:
@@ -117,9 +119,13 @@ def test_a_task_inside_of_another_is_one_of_its_own(recorded: Recorded) -> None:
 
 @pytest.mark.django_db
 def test_what_a_task_raises_goes_on_and_its_statements_are_counted(recorded: Recorded) -> None:
-    with pytest.raises(LookupError), track("fails"):
+    @track("fails")
+    def work() -> None:
         look()
         raise LookupError
+
+    with pytest.raises(LookupError):
+        work()
 
     assert routes(recorded) == {"<task> fails": 1}
     assert current.get() is None
@@ -132,7 +138,9 @@ def test_a_task_needs_a_name(name: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_command_is_counted_under_its_name_and_one_that_it_calls_with_it(recorded: Recorded, live: None) -> None:
+def test_a_command_is_counted_under_its_name_and_one_that_it_calls_with_it(
+    recorded: Recorded, live: None
+) -> None:
     class Outer(Command):
         def handle(self, *args: Any, **options: Any) -> None:
             look()
@@ -140,7 +148,9 @@ def test_a_command_is_counted_under_its_name_and_one_that_it_calls_with_it(recor
 
     call_command(Outer())
     with pytest.raises(LookupError):
-        Command().execute(no_color=True, force_color=False, skip_checks=True, fails=True, stdout=None, stderr=None)
+        Command().execute(
+            no_color=True, force_color=False, skip_checks=True, fails=True, stdout=None, stderr=None
+        )
 
     assert routes(recorded) == {"<command> test_outside": 3}
     assert recorded.count(kinds.OUTSIDE, "<command> test_outside") == 2
@@ -167,7 +177,9 @@ def test_in_a_test_run_neither_commands_nor_anything_else_is_counted(recorded: R
 
 
 @pytest.mark.django_db
-def test_what_nothing_else_claims_is_the_process_and_is_folded_with_a_flush(recorded: Recorded, live: None) -> None:
+def test_what_nothing_else_claims_is_the_process_and_is_folded_with_a_flush(
+    recorded: Recorded, live: None
+) -> None:
     look()
     assert routes(recorded) == {"<process>": 1}
     look()
@@ -220,7 +232,9 @@ def test_a_run_of_very_many_statements_holds_few(recorded: Recorded) -> None:
 
 
 @pytest.mark.django_db
-def test_a_hook_that_throws_leaves_the_work_alone(recorded: Recorded, live: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_that_throws_leaves_the_work_alone(
+    recorded: Recorded, live: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: object) -> None:
         raise RuntimeError("broken")
 

@@ -40,9 +40,7 @@ class TimeSplit:
         )
 
 
-def _line(
-    route: str, value: Histogram, found: dict[tuple[str, ...], Histogram], parts: list[str]
-) -> Line:
+def _line(route: str, value: Histogram, found: dict[tuple[str, ...], Histogram], parts: list[str]) -> Line:
     whole = sum(found[route, part].sum for part in PARTS)
     shares = (percent(found[route, part].sum, whole) for part in parts)
     return [route, ms(value.mean), *shares, ms(value.sum)]
