@@ -11,9 +11,11 @@ batches, which is what the advice against N+1 is; so that is none, however often
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from perfsuite.queries.fingerprint import Shape
@@ -28,6 +30,7 @@ LONG_LIST = 10
 DISTINCT_SHARE = 0.25
 
 Statement = Sequence[Any]
+_what = itemgetter(0)
 
 
 class Site(NamedTuple):
@@ -102,8 +105,8 @@ def findings_of(
                 explained += each.count - 1
     rest = len(statements) - explained
     if rest > limits.chatty_count:
-        rest = explained_rest = sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
-        if explained_rest > limits.chatty_count:
+        rest = sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
+        if rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
             saving_s = seconds * (rest - limits.chatty_count) / len(statements)
             found.append(Found("chatty", Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s))
@@ -117,7 +120,9 @@ def _counts(shape: Shape) -> bool:
 class _Group:
     """Statements of one shape; those in ``open`` belong to no finding yet."""
 
-    def __init__(self, shape: Shape, alias: str, statements: list[tuple[int, Statement]]) -> None:
+    __slots__ = ("alias", "open", "shape")
+
+    def __init__(self, shape: Shape, alias: str, statements: list[Statement]) -> None:
         self.shape = shape
         self.alias = alias
         self.open = statements
@@ -129,99 +134,122 @@ class _Request:
     def __init__(self, statements: Sequence[Statement], shape_of: Callable[[Any, str], Shape]) -> None:
         self.statements = statements
         self.shape_of = shape_of
+        self._places: dict[int, int] | None = None
         self._writes: list[tuple[int, str]] | None = None
 
+    # Hot path: benchmarks/overhead.py
     def groups(self, least: int) -> Iterable[_Group]:
         """Yield the groups of at least so many statements that are alike but for their values."""
-        by_text: dict[tuple[Any, str], list[tuple[int, Statement]]] = {}
-        for numbered in enumerate(self.statements):
-            statement = numbered[1]
-            text = statement[0], statement[1]
-            group = by_text.get(text)
-            if group is None:
-                by_text[text] = [numbered]
-            else:
-                group.append(numbered)
-        by_shape: dict[tuple[Shape, str], list[tuple[int, Statement]]] = {}
-        singles = len(by_text) >= least
+        counts = Counter(map(_what, self.statements))
+        if len(counts) < least:  # as in a loop: one text makes out the request
+            repeated = {text for text, count in counts.items() if count >= least}
+        else:  # texts differ where values stand in them
+            repeated = set(counts)
+        by_text: dict[tuple[Any, str], list[Statement]] = {}
+        for statement in self.statements:
+            if statement[0] in repeated:
+                text = statement[0], statement[1]
+                group = by_text.get(text)
+                if group is None:
+                    by_text[text] = [statement]
+                else:
+                    group.append(statement)
+        by_shape: dict[tuple[Shape, str], list[Statement]] = {}
         for text, group in by_text.items():
-            if singles or len(group) >= least:  # texts differ where values stand in them
-                by_shape.setdefault((self.shape_of(*text), text[1]), []).extend(group)
+            by_shape.setdefault((self.shape_of(*text), text[1]), []).extend(group)
         for (shape, alias), group in by_shape.items():
             if len(group) >= least and _counts(shape):
                 yield _Group(shape, alias, group)
 
-    def changed_between(self, table: str, after: int, before: int) -> bool:
-        """Tell whether a table was written to between two statements."""
+    def place(self, statement: Statement) -> int:
+        """Return where in the request a statement came."""
+        if self._places is None:
+            self._places = {id(each): number for number, each in enumerate(self.statements)}
+        return self._places[id(statement)]
+
+    def changed_between(self, tables: str, after: int, before: int) -> bool:
+        """Tell whether a table that a statement names was written to between two places."""
         if self._writes is None:
-            self._writes = []
-            for number, statement in enumerate(self.statements):
-                shape = self.shape_of(statement[0], statement[1])
-                if shape.operation not in READS:
-                    self._writes.append((number, written_table(shape)))
-        return any(after < number < before and written and written in table for number, written in self._writes)
+            shapes = [self.shape_of(each[0], each[1]) for each in self.statements]
+            self._writes = [
+                (number, written_table(shape))
+                for number, shape in enumerate(shapes)
+                if shape.operation in WRITES
+            ]
+        return any(after < number < before and table and table in tables for number, table in self._writes)
 
 
-def _n_plus_ones(group: _Group, limits: Limits) -> Iterable[Found]:
-    """Yield the lines that repeat the statement for one row after the other, and take their statements out of the group."""
-    by_site: dict[Site | None, list[tuple[int, Statement]]] = {}
-    for numbered in group.open:
-        if numbered[1][4] is not None:
-            by_site.setdefault(numbered[1][5], []).append(numbered)
-    unknown = by_site.pop(None, [])
-    if len(by_site) == 1:  # the first two are of the line of all others
-        next(iter(by_site.values())).extend(unknown)
-    elif not by_site:
-        by_site[NOWHERE] = unknown
-    for site, repeated in by_site.items():
-        seconds = sum([each[1][2] for each in repeated])
-        if site is None or site.by == "form" or not limits.is_n_plus_one(len(repeated), seconds):
+# Hot path: benchmarks/overhead.py
+def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
+    """Return the lines that repeat the statement for one row after the other, and take their statements out of the group."""
+    found = []
+    for site, repeated in _by_site(group.open):
+        seconds = sum([each[2] for each in repeated])
+        if site.by == "form" or not limits.is_n_plus_one(len(repeated), seconds):
             continue
-        distinct = len({(each[1][0], each[1][4]) for each in repeated})
-        explained = site.relation or site.owner or group.shape.operation in WRITES
-        if distinct == 1 and group.shape.operation in READS:
+        distinct = len({each[4] for each in repeated})
+        if distinct == 1 or repeated[0][0] is not repeated[-1][0]:
+            distinct = len({(each[0], each[4]) for each in repeated})
+        reads = group.shape.operation in READS
+        if reads and distinct == 1:
             continue
+        explained = site.relation or site.owner or not reads
         if not explained and distinct < max(2.0, DISTINCT_SHARE * len(repeated)):
             continue
-        if is_of_one_row(repeated[0][1][0], group.shape):
-            yield _found("n_plus_one", group, site, len(repeated), distinct, seconds)
-            taken = {each[0] for each in repeated}
-            group.open = [each for each in group.open if each[0] not in taken]
+        if is_of_one_row(repeated[0][0], group.shape):
+            found.append(_found("n_plus_one", group, site, len(repeated), distinct, seconds))
+            if len(repeated) == len(group.open):
+                group.open = []
+            else:
+                taken = set(map(id, repeated))
+                group.open = [each for each in group.open if id(each) not in taken]
+    return found
+
+
+def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement]]]:
+    """Return the statements of each site; those whose site is not known, which come first, are of the one that comes next."""
+    known = {id(each[5]): each[5] for each in statements if each[5] is not None}
+    if len(known) <= 1:
+        site = next(iter(known.values()), NOWHERE)
+        return ((site, [each for each in statements if each[4] is not None]),)
+    by_site: dict[Site, list[Statement]] = {}
+    unknown: list[Statement] = []
+    for each in statements:
+        if each[4] is not None:
+            unknown.append(each)
+            if each[5] is not None:
+                by_site.setdefault(each[5], []).extend(unknown)
+                unknown = []
+    return by_site.items()
 
 
 def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Found]:
     """Yield what was read again with the same parameters although nothing was written to the table in between."""
     if len(group.open) < limits.duplicate_count or not is_repeatable(group.shape):
         return
-    by_key: dict[Any, list[tuple[int, Statement]]] = {}
-    for numbered in group.open:
-        if numbered[1][4] is not None:
-            by_key.setdefault((numbered[1][0], numbered[1][4]), []).append(numbered)
-    again: list[tuple[int, Statement]] = []
+    by_key: dict[Any, list[Statement]] = {}
+    for each in group.open:
+        if each[4] is not None:
+            by_key.setdefault((each[0], each[4]), []).append(each)
+    again: list[Statement] = []
     distinct = 0
     for same in by_key.values():
-        run = _longest_run(sorted(same, key=_number), group.shape.fingerprint, request)
-        if len(run) >= limits.duplicate_count:
-            again += run
-            distinct += 1
+        if len(same) >= limits.duplicate_count:
+            run = _longest_run(sorted(same, key=request.place), group.shape.fingerprint, request)
+            if len(run) >= limits.duplicate_count:
+                again += run
+                distinct += 1
     if again:
-        seconds = sum(each[1][2] for each in again)
-        site = next((each[1][5] for each in again if each[1][5] is not None), NOWHERE)
-        found = _found("duplicate", group, site, len(again), distinct, seconds)
-        yield found
+        seconds = sum(each[2] for each in again)
+        site = next((each[5] for each in reversed(again) if each[5] is not None), NOWHERE)
+        yield _found("duplicate", group, site, len(again), distinct, seconds)
 
 
-def _number(numbered: tuple[int, Statement]) -> int:
-    return numbered[0]
-
-
-def _longest_run(
-    same: list[tuple[int, Statement]], tables: str, request: _Request
-) -> list[tuple[int, Statement]]:
-    longest: list[tuple[int, Statement]] = []
+def _longest_run(same: list[Statement], tables: str, request: _Request) -> list[Statement]:
+    longest: list[Statement] = []
     run = same[:1]
     for before, each in zip(same, same[1:], strict=False):
-        if each[0] - before[0] > 1 and request.changed_between(tables, before[0], each[0]):
+        if request.changed_between(tables, request.place(before), request.place(each)):
             longest, run = max(longest, run, key=len), []
         run.append(each)
     return max(longest, run, key=len)

@@ -22,8 +22,8 @@ FROM = 3
 # Texts whose line is looked up once in a flush interval.
 MAX_LOOKED_UP = 500
 
-# The key, the site, and with CAPTURE_PARAMS the parameters.
-Traced = tuple[Any, ...]
+# The key, the site, and with CAPTURE_PARAMS the parameters, else None.
+Traced = tuple["int | None", "Site | None", "list[Any] | None"]
 
 _looked_up: set[Any] = set()
 
@@ -58,7 +58,7 @@ def trace(
         seen.count = FROM
         site = seen.again()
     key = None if many else key_of(params)
-    return (key, site, kept(params)) if capture.on else (key, site)
+    return key, site, kept(params) if capture.on else None
 
 
 # Hot path: benchmarks/mongodb.py
@@ -77,7 +77,7 @@ def trace_command(tally: Tally, shape: Shape, key: int | None) -> Traced:
         tally.seen[shape] = seen = Seen()
         seen.count = FROM
         site = seen.again()
-    return key, site
+    return key, site, None
 
 
 def _look_up(what: Any) -> Site | None:
