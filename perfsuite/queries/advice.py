@@ -44,8 +44,7 @@ def advise(found: Found) -> Advice:
     """Return what to do about a finding."""
     if found.kind == "chatty":
         return Advice("", "fewer statements", f"This request ran {found.count} different statements; it should need fewer.")
-    about, code = _about(found.kind, found.shape, found.site)
-    return Advice(about, code, _sentence(found, about, code))
+    return _advice(found.kind, found.shape, found.site)
 
 
 def advise_slow(shape: Shape) -> Advice:
@@ -56,6 +55,11 @@ def advise_slow(shape: Shape) -> Advice:
 
 
 @lru_cache(maxsize=1_000)
+def _advice(kind: str, shape: Shape, site: Site) -> Advice:
+    about, code = _about(kind, shape, site)
+    return Advice(about, code, _sentence(kind, about, code))
+
+
 def _about(kind: str, shape: Shape, site: Site) -> tuple[str, str]:
     if kind == "duplicate":
         return _label(reading_of(shape).table), "hoist or cache"
@@ -134,9 +138,9 @@ _SENTENCES = {
 }
 
 
-def _sentence(found: Found, about: str, code: str) -> str:
+def _sentence(kind: str, about: str, code: str) -> str:
     about = about or "The database"
-    if found.kind == "duplicate":
+    if kind == "duplicate":
         return f"{about} is read again with the same parameters: read it once and pass it on, or cache it."
     return _SENTENCES[re.split(r"[ (]", code, maxsplit=1)[0]].format(about=about, code=code)
 

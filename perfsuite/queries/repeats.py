@@ -30,7 +30,7 @@ LONG_LIST = 10
 DISTINCT_SHARE = 0.25
 
 Statement = Sequence[Any]
-_what = itemgetter(0)
+_what, _alias, _seconds, _key, _site = map(itemgetter, (0, 1, 2, 4, 5))
 
 
 class Site(NamedTuple):
@@ -74,8 +74,7 @@ class Limits:
         return min(self.n_plus_one_count, self.n_plus_one_any_count, self.duplicate_count)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One finding in one request; ``saving_s`` is what the request would have been spared, estimated.
 
     ``kind`` is "n_plus_one", "duplicate" or "chatty"; the last is about the request, and has no shape.
@@ -114,7 +113,7 @@ def findings_of(
 
 
 def _counts(shape: Shape) -> bool:
-    return shape.operation in READS or shape.operation in WRITES
+    return shape[1] in READS or shape[1] in WRITES
 
 
 class _Group:
@@ -134,32 +133,34 @@ class _Request:
     def __init__(self, statements: Sequence[Statement], shape_of: Callable[[Any, str], Shape]) -> None:
         self.statements = statements
         self.shape_of = shape_of
+        self._by_text: dict[Any, list[Statement]] | None = None
         self._places: dict[int, int] | None = None
         self._writes: list[tuple[int, str]] | None = None
 
     # Hot path: benchmarks/overhead.py
     def groups(self, least: int) -> Iterable[_Group]:
         """Yield the groups of at least so many statements that are alike but for their values."""
-        counts = Counter(map(_what, self.statements))
-        if len(counts) < least:  # as in a loop: one text makes out the request
-            repeated = {text for text, count in counts.items() if count >= least}
-        else:  # texts differ where values stand in them
-            repeated = set(counts)
-        by_text: dict[tuple[Any, str], list[Statement]] = {}
-        for statement in self.statements:
-            if statement[0] in repeated:
-                text = statement[0], statement[1]
-                group = by_text.get(text)
-                if group is None:
-                    by_text[text] = [statement]
-                else:
-                    group.append(statement)
         by_shape: dict[tuple[Shape, str], list[Statement]] = {}
-        for text, group in by_text.items():
-            by_shape.setdefault((self.shape_of(*text), text[1]), []).extend(group)
+        counts = Counter(map(_what, self.statements))
+        for text, count in counts.items():
+            # Where there are many texts, some may differ by the values that stand in them.
+            if count >= least or len(counts) >= least:
+                same = self._of(text)
+                aliases = set(map(_alias, same))
+                for alias in aliases:
+                    of_alias = same if len(aliases) == 1 else [each for each in same if each[1] == alias]
+                    by_shape.setdefault((self.shape_of(text, alias), alias), []).extend(of_alias)
         for (shape, alias), group in by_shape.items():
             if len(group) >= least and _counts(shape):
                 yield _Group(shape, alias, group)
+
+    def _of(self, text: Any) -> list[Statement]:
+        """Return the statements of a text."""
+        if self._by_text is None:
+            self._by_text = {}
+            for each in self.statements:
+                self._by_text.setdefault(each[0], []).append(each)
+        return self._by_text[text]
 
     def place(self, statement: Statement) -> int:
         """Return where in the request a statement came."""
@@ -184,10 +185,10 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
     """Return the lines that repeat the statement for one row after the other, and take their statements out of the group."""
     found = []
     for site, repeated in _by_site(group.open):
-        seconds = sum([each[2] for each in repeated])
+        seconds = sum(map(_seconds, repeated))
         if site.by == "form" or not limits.is_n_plus_one(len(repeated), seconds):
             continue
-        distinct = len({each[4] for each in repeated})
+        distinct = len(set(map(_key, repeated)))
         if distinct == 1 or repeated[0][0] is not repeated[-1][0]:
             distinct = len({(each[0], each[4]) for each in repeated})
         reads = group.shape.operation in READS
@@ -208,10 +209,10 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
 
 def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement]]]:
     """Return the statements of each site; those whose site is not known, which come first, are of the one that comes next."""
-    known = {id(each[5]): each[5] for each in statements if each[5] is not None}
-    if len(known) <= 1:
-        site = next(iter(known.values()), NOWHERE)
-        return ((site, [each for each in statements if each[4] is not None]),)
+    sites = list(map(_site, statements))
+    last = sites[-1]
+    if sites.count(last) + (last is not None and sites.count(None)) == len(sites) and None not in map(_key, statements):
+        return ((last or NOWHERE, statements),)
     by_site: dict[Site, list[Statement]] = {}
     unknown: list[Statement] = []
     for each in statements:
@@ -220,7 +221,7 @@ def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement
             if each[5] is not None:
                 by_site.setdefault(each[5], []).extend(unknown)
                 unknown = []
-    return by_site.items()
+    return by_site.items() if by_site else ((NOWHERE, unknown),)
 
 
 def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Found]:
