@@ -43,25 +43,23 @@ class Reading(NamedTuple):
 def advise(found: Found) -> Advice:
     """Return what to do about a finding."""
     if found.kind == "chatty":
-        return Advice(
-            "",
-            "fewer statements",
-            f"This request ran {found.count} different statements; it should need fewer.",
-        )
-    about, code = _about(found.kind, found.shape, found.site)
-    return Advice(about, code, _sentence(found, about, code))
+        return Advice("", "fewer statements", f"This request ran {found.count} different statements; it should need fewer.")
+    return _advice(found.kind, found.shape, found.site)
 
 
 def advise_slow(shape: Shape) -> Advice:
     """Return what to do about a slow statement."""
     table = written_table(shape) or reading_of(shape).table
     about = _label(table)
-    return Advice(
-        about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan."
-    )
+    return Advice(about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan.")
 
 
 @lru_cache(maxsize=1_000)
+def _advice(kind: str, shape: Shape, site: Site) -> Advice:
+    about, code = _about(kind, shape, site)
+    return Advice(about, code, _sentence(kind, about, code))
+
+
 def _about(kind: str, shape: Shape, site: Site) -> tuple[str, str]:
     if kind == "duplicate":
         return _label(reading_of(shape).table), "hoist or cache"
@@ -72,7 +70,8 @@ def _about(kind: str, shape: Shape, site: Site) -> tuple[str, str]:
     reading = reading_of(shape)
     act = reading.computes or (site.act if site.act in ("count", "exists", "aggregate") else "")
     model = _models().get(reading.table)
-    if site.by != "raw" and (related := _relation(reading, model, site.owner)):
+    by_generic = model is not None and _generic_field(reading, model) and not _generic_sources(model, reading)
+    if site.by != "raw" and not by_generic and (related := _relation(reading, model, site.owner)):
         label, accessor, own = related
         return f"{label}.{accessor}", _code_of_relation(accessor, act, reading, own)
     return _code_of_lookup(reading, model, act, site)
@@ -109,6 +108,8 @@ def _code_of_relation(accessor: str, act: str, reading: Reading, own: int) -> st
 
 def _code_of_lookup(reading: Reading, model: type[Model] | None, act: str, site: Site) -> tuple[str, str]:
     column = next((each[1] for each in reading.columns if each[0] == reading.table), "")
+    if model is not None and (field := _generic_field(reading, model)):
+        return f"{model._meta.label}.{field.name}", f"filter({field.fk_field}__in=[...])"
     if model is None:
         return ".".join(filter(None, (reading.table, column))), f"WHERE {column or '...'} IN (...)"
     field = _field_of(model, column)
@@ -137,9 +138,9 @@ _SENTENCES = {
 }
 
 
-def _sentence(found: Found, about: str, code: str) -> str:
+def _sentence(kind: str, about: str, code: str) -> str:
     about = about or "The database"
-    if found.kind == "duplicate":
+    if kind == "duplicate":
         return f"{about} is read again with the same parameters: read it once and pass it on, or cache it."
     return _SENTENCES[re.split(r"[ (]", code, maxsplit=1)[0]].format(about=about, code=code)
 
@@ -162,23 +163,44 @@ def _label(table: str) -> str:
 
 
 def _field_of(model: type[Model], column: str) -> Field[Any, Any] | None:
-    return next(
-        (field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None
-    )
+    return next((field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None)
 
 
 def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[str, str, int] | None:
     """Return the model and the name of the relation whose rows are read, and how many conditions are the relation's own."""
     if model is None:
         return None
-    for source in _sources(reading, owner):
-        for field in source._meta.get_fields():
+    for source in (*_generic_sources(model, reading), *_sources(reading, owner)):
+        fields = sorted(source._meta.get_fields(), key=lambda field: bool(field.many_to_many))
+        for field in fields:
             own = _conditions_of(field, model, reading)
             if own:
                 accessor = field.get_accessor_name() if hasattr(field, "get_accessor_name") else field.name
                 if accessor and not str(accessor).endswith("+"):
                     return source._meta.label, str(accessor), own
     return None
+
+
+def _generic_field(reading: Reading, model: type[Model]) -> Any:
+    """Return the generic foreign key both of whose columns are compared: the rows of one object of any model are read."""
+    columns = [column for table, column in reading.columns if table == reading.table]
+    for field in model._meta.private_fields:
+        if hasattr(field, "fk_field") and field.related_model is None:
+            parts = (model._meta.get_field(name).column for name in (field.ct_field, field.fk_field))
+            if all(part in columns for part in parts):
+                return field
+    return None
+
+
+def _generic_sources(model: type[Model], reading: Reading) -> list[type[Model]]:
+    """Return the model that has a generic relation to this one, which its statements do not tell, if only one has."""
+    found = [
+        other
+        for other in _models().values()
+        for field in other._meta.private_fields
+        if field.one_to_many and field.related_model is model and _conditions_of(field, model, reading)
+    ]
+    return found if len(found) == 1 else []
 
 
 def _sources(reading: Reading, owner: str) -> Iterator[type[Model]]:
@@ -199,16 +221,18 @@ def _sources(reading: Reading, owner: str) -> Iterator[type[Model]]:
 def _conditions_of(field: Any, model: type[Model], reading: Reading) -> int:
     """Return how many conditions a relation has if it leads to the model by the compared columns, else 0."""
     target = field.related_model
-    if target is None or target._meta.db_table != reading.table:
+    if target is None or isinstance(target, str):
         return 0
     columns = reading.columns
-    if field.one_to_many and field.auto_created:
-        return int((reading.table, field.field.column) in columns)
     if field.many_to_many:
         forward = field.field if field.auto_created else field
         through = (field.through if field.auto_created else field.remote_field.through)._meta.db_table
         column = forward.m2m_reverse_name() if field.auto_created else forward.m2m_column_name()
-        return int((through, column) in columns)
+        return int((through, column) in columns and reading.table in (target._meta.db_table, through))
+    if target._meta.db_table != reading.table:
+        return 0
+    if field.one_to_many and field.auto_created:
+        return int((reading.table, field.field.column) in columns)
     if field.one_to_many and hasattr(field, "object_id_field_name"):
         key = model._meta.get_field(field.object_id_field_name)
         return 2 * int((reading.table, key.column) in columns)
@@ -218,16 +242,13 @@ def _conditions_of(field: Any, model: type[Model], reading: Reading) -> int:
 # From a statement to tables and columns
 
 _FROM = re.compile(r"""\bFROM ["`]?([\w.]+)["`]?""", re.IGNORECASE)
-_TABLES = re.compile(
-    r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE
-)
+_TABLES = re.compile(r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE)
 _WHERE = re.compile(r" WHERE (.*?)(?: ORDER BY | GROUP BY | LIMIT |\Z)", re.IGNORECASE)
 _COMPARED = re.compile(r"""(?:["`]?(\w+)["`]?\.)?["`]?(\w+)["`]?(?:::\w+)? (?:= \(?\?|IN \()""")
 _OPERATOR = re.compile(r" AND | OR |\bNOT ", re.IGNORECASE)
-_AGGREGATE = re.compile(
-    r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE
-)
+_AGGREGATE = re.compile(r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE)
 _EXISTS = re.compile(r"SELECT (?:TOP )?(?:\?|\(\?\)) AS ", re.IGNORECASE)
+_NAMED_BY_WITH = re.compile(r"""(?:\bWITH|\bRECURSIVE|,) ["`]?(\w+)["`]?(?: ?\([^()]*\))? AS \(""", re.IGNORECASE)
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -240,12 +261,12 @@ def reading_of(shape: Shape) -> Reading:
     text = text.split(" → ", 1)[0]  # djongo's SQL, before what became of it
     found = _FROM.search(text)
     table = found.group(1) if found else ""
+    if table in _NAMED_BY_WITH.findall(text):
+        table = ""
     names = {alias or name: name for name, alias in _TABLES.findall(text)}
     where = _WHERE.search(text)
     condition = where.group(1) if where else ""
-    columns = tuple(
-        (names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition)
-    )
+    columns = tuple((names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition))
     computed = _AGGREGATE.match(text)
     computes = "exists" if _EXISTS.match(text) else computed.group(1).lower() if computed else ""
     return Reading(
@@ -263,11 +284,7 @@ def _reading_of_command(text: str) -> Reading:
     paths = keys.group(1).split(", ") if keys and keys.group(1) else []
     columns = []
     for path in paths:
-        parts = [
-            part.lstrip("$")
-            for part in path.split(".")
-            if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)
-        ]
+        parts = [part.lstrip("$") for part in path.split(".") if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)]
         if parts:
             columns.append((table, parts[0] if parts[0] != "_id" else _key_column(table)))
     return Reading(table, tuple(columns), len(paths), "", "")

@@ -5,7 +5,7 @@ Runs when a request is folded, never while a statement runs.
 
 from __future__ import annotations
 
-import uuid
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +23,8 @@ from perfsuite.queries.repeats import NOWHERE, Found, Limits, findings_of
 # Series of which a flush interval's first statement is remembered; slow and failed ones always are.
 MAX_FIRSTS = 500
 
+# Stands in what a tally has seen once something came a third time.
+REPEATED = "<repeated>"
 _firsts: set[tuple[str, str, str]] = set()
 _limits: tuple[QuerySettings | None, Limits] = (None, Limits())
 
@@ -45,9 +47,7 @@ def limits() -> Limits:
 
 def may_hold_findings(tally: Tally, statements: Sequence[Any]) -> bool:
     """Tell whether a request repeats anything or runs very much; most do not, and are looked at no further."""
-    if len(statements) > limits().chatty_count:
-        return True
-    return any([came.__class__ is not int for came in tally.seen.values()])
+    return REPEATED in tally.seen or len(statements) > limits().chatty_count
 
 
 def tell(tally: Tally, statements: Sequence[Any], shape_of: Any, route: str) -> None:
@@ -93,7 +93,7 @@ def request_id(tally: Tally) -> str:
     """Return the id of a request: that of its X-Request-ID, else one made now."""
     if not tally.request_id:
         given = tally.request.META.get("HTTP_X_REQUEST_ID") if tally.request is not None else None
-        tally.request_id = given or uuid.uuid4().hex
+        tally.request_id = given or f"{random.getrandbits(64):016x}"  # noqa: S311 - no secret
     return tally.request_id[:200]
 
 

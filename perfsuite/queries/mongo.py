@@ -43,7 +43,7 @@ _aliases: dict[str, str] = {}
 # A command on its way: the tally of the request that sent it, its shape, its alias, the entry that it adds to, if any, the
 # cursor that it reads on from, if any, and what trace_command tells of it.
 Running = tuple[Tally, Shape, str, "Entry | None", Any, Traced]
-UNTRACED: Traced = (None, None)
+UNTRACED: Traced = (None, None, None)
 
 
 class CommandTimes(monitoring.CommandListener):

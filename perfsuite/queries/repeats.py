@@ -11,9 +11,11 @@ batches, which is what the advice against N+1 is; so that is none, however often
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from perfsuite.queries.fingerprint import Shape
@@ -28,6 +30,7 @@ LONG_LIST = 10
 DISTINCT_SHARE = 0.25
 
 Statement = Sequence[Any]
+_what, _alias, _seconds, _key, _site = map(itemgetter, (0, 1, 2, 4, 5))
 
 
 class Site(NamedTuple):
@@ -71,8 +74,7 @@ class Limits:
         return min(self.n_plus_one_count, self.n_plus_one_any_count, self.duplicate_count)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One finding in one request; ``saving_s`` is what the request would have been spared, estimated.
 
     ``kind`` is "n_plus_one", "duplicate" or "chatty"; the last is about the request, and has no shape.
@@ -102,10 +104,8 @@ def findings_of(
                 explained += each.count - 1
     rest = len(statements) - explained
     if rest > limits.chatty_count:
-        rest = explained_rest = (
-            sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
-        )
-        if explained_rest > limits.chatty_count:
+        rest = sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
+        if rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
             saving_s = seconds * (rest - limits.chatty_count) / len(statements)
             found.append(Found("chatty", Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s))
@@ -113,13 +113,15 @@ def findings_of(
 
 
 def _counts(shape: Shape) -> bool:
-    return shape.operation in READS or shape.operation in WRITES
+    return shape[1] in READS or shape[1] in WRITES
 
 
 class _Group:
     """Statements of one shape; those in ``open`` belong to no finding yet."""
 
-    def __init__(self, shape: Shape, alias: str, statements: list[tuple[int, Statement]]) -> None:
+    __slots__ = ("alias", "open", "shape")
+
+    def __init__(self, shape: Shape, alias: str, statements: list[Statement]) -> None:
         self.shape = shape
         self.alias = alias
         self.open = statements
@@ -131,101 +133,124 @@ class _Request:
     def __init__(self, statements: Sequence[Statement], shape_of: Callable[[Any, str], Shape]) -> None:
         self.statements = statements
         self.shape_of = shape_of
+        self._by_text: dict[Any, list[Statement]] | None = None
+        self._places: dict[int, int] | None = None
         self._writes: list[tuple[int, str]] | None = None
 
+    # Hot path: benchmarks/overhead.py
     def groups(self, least: int) -> Iterable[_Group]:
         """Yield the groups of at least so many statements that are alike but for their values."""
-        by_text: dict[tuple[Any, str], list[tuple[int, Statement]]] = {}
-        for numbered in enumerate(self.statements):
-            statement = numbered[1]
-            text = statement[0], statement[1]
-            group = by_text.get(text)
-            if group is None:
-                by_text[text] = [numbered]
-            else:
-                group.append(numbered)
-        by_shape: dict[tuple[Shape, str], list[tuple[int, Statement]]] = {}
-        singles = len(by_text) >= least
-        for text, group in by_text.items():
-            if singles or len(group) >= least:  # texts differ where values stand in them
-                by_shape.setdefault((self.shape_of(*text), text[1]), []).extend(group)
+        by_shape: dict[tuple[Shape, str], list[Statement]] = {}
+        counts = Counter(map(_what, self.statements))
+        for text, count in counts.items():
+            # Where there are many texts, some may differ by the values that stand in them.
+            if count >= least or len(counts) >= least:
+                same = self._of(text)
+                aliases = set(map(_alias, same))
+                for alias in aliases:
+                    of_alias = same if len(aliases) == 1 else [each for each in same if each[1] == alias]
+                    by_shape.setdefault((self.shape_of(text, alias), alias), []).extend(of_alias)
         for (shape, alias), group in by_shape.items():
             if len(group) >= least and _counts(shape):
                 yield _Group(shape, alias, group)
 
-    def changed_between(self, table: str, after: int, before: int) -> bool:
-        """Tell whether a table was written to between two statements."""
+    def _of(self, text: Any) -> list[Statement]:
+        """Return the statements of a text."""
+        if self._by_text is None:
+            self._by_text = {}
+            for each in self.statements:
+                self._by_text.setdefault(each[0], []).append(each)
+        return self._by_text[text]
+
+    def place(self, statement: Statement) -> int:
+        """Return where in the request a statement came."""
+        if self._places is None:
+            self._places = {id(each): number for number, each in enumerate(self.statements)}
+        return self._places[id(statement)]
+
+    def changed_between(self, tables: str, after: int, before: int) -> bool:
+        """Tell whether a table that a statement names was written to between two places."""
         if self._writes is None:
-            self._writes = []
-            for number, statement in enumerate(self.statements):
-                shape = self.shape_of(statement[0], statement[1])
-                if shape.operation not in READS:
-                    self._writes.append((number, written_table(shape)))
-        return any(
-            after < number < before and written and written in table for number, written in self._writes
-        )
+            shapes = [self.shape_of(each[0], each[1]) for each in self.statements]
+            self._writes = [
+                (number, written_table(shape))
+                for number, shape in enumerate(shapes)
+                if shape.operation in WRITES
+            ]
+        return any(after < number < before and table and table in tables for number, table in self._writes)
 
 
-def _n_plus_ones(group: _Group, limits: Limits) -> Iterable[Found]:
-    """Yield the lines that repeat the statement for one row after the other, and take their statements out of the group."""
-    by_site: dict[Site | None, list[tuple[int, Statement]]] = {}
-    for numbered in group.open:
-        if numbered[1][4] is not None:
-            by_site.setdefault(numbered[1][5], []).append(numbered)
-    unknown = by_site.pop(None, [])
-    if len(by_site) == 1:  # the first two are of the line of all others
-        next(iter(by_site.values())).extend(unknown)
-    elif not by_site:
-        by_site[NOWHERE] = unknown
-    for site, repeated in by_site.items():
-        seconds = sum([each[1][2] for each in repeated])
-        if site is None or site.by == "form" or not limits.is_n_plus_one(len(repeated), seconds):
+# Hot path: benchmarks/overhead.py
+def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
+    """Return the lines that repeat the statement for one row after the other, and take their statements out of the group."""
+    found = []
+    for site, repeated in _by_site(group.open):
+        seconds = sum(map(_seconds, repeated))
+        if site.by == "form" or not limits.is_n_plus_one(len(repeated), seconds):
             continue
-        distinct = len({(each[1][0], each[1][4]) for each in repeated})
-        explained = site.relation or site.owner or group.shape.operation in WRITES
-        if distinct == 1 and group.shape.operation in READS:
+        distinct = len(set(map(_key, repeated)))
+        if distinct == 1 or repeated[0][0] is not repeated[-1][0]:
+            distinct = len({(each[0], each[4]) for each in repeated})
+        reads = group.shape.operation in READS
+        if reads and distinct == 1:
             continue
+        explained = site.relation or site.owner or not reads
         if not explained and distinct < max(2.0, DISTINCT_SHARE * len(repeated)):
             continue
-        if is_of_one_row(repeated[0][1][0], group.shape):
-            yield _found("n_plus_one", group, site, len(repeated), distinct, seconds)
-            taken = {each[0] for each in repeated}
-            group.open = [each for each in group.open if each[0] not in taken]
+        if is_of_one_row(repeated[0][0], group.shape):
+            found.append(_found("n_plus_one", group, site, len(repeated), distinct, seconds))
+            if len(repeated) == len(group.open):
+                group.open = []
+            else:
+                taken = set(map(id, repeated))
+                group.open = [each for each in group.open if id(each) not in taken]
+    return found
+
+
+def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement]]]:
+    """Return the statements of each site; those whose site is not known, which come first, are of the one that comes next."""
+    sites = list(map(_site, statements))
+    last = sites[-1]
+    if sites.count(last) + (last is not None and sites.count(None)) == len(sites) and None not in map(_key, statements):
+        return ((last or NOWHERE, statements),)
+    by_site: dict[Site, list[Statement]] = {}
+    unknown: list[Statement] = []
+    for each in statements:
+        if each[4] is not None:
+            unknown.append(each)
+            if each[5] is not None:
+                by_site.setdefault(each[5], []).extend(unknown)
+                unknown = []
+    return by_site.items() if by_site else ((NOWHERE, unknown),)
 
 
 def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Found]:
     """Yield what was read again with the same parameters although nothing was written to the table in between."""
     if len(group.open) < limits.duplicate_count or not is_repeatable(group.shape):
         return
-    by_key: dict[Any, list[tuple[int, Statement]]] = {}
-    for numbered in group.open:
-        if numbered[1][4] is not None:
-            by_key.setdefault((numbered[1][0], numbered[1][4]), []).append(numbered)
-    again: list[tuple[int, Statement]] = []
+    by_key: dict[Any, list[Statement]] = {}
+    for each in group.open:
+        if each[4] is not None:
+            by_key.setdefault((each[0], each[4]), []).append(each)
+    again: list[Statement] = []
     distinct = 0
     for same in by_key.values():
-        run = _longest_run(sorted(same, key=_number), group.shape.fingerprint, request)
-        if len(run) >= limits.duplicate_count:
-            again += run
-            distinct += 1
+        if len(same) >= limits.duplicate_count:
+            run = _longest_run(sorted(same, key=request.place), group.shape.fingerprint, request)
+            if len(run) >= limits.duplicate_count:
+                again += run
+                distinct += 1
     if again:
-        seconds = sum(each[1][2] for each in again)
-        site = next((each[1][5] for each in again if each[1][5] is not None), NOWHERE)
-        found = _found("duplicate", group, site, len(again), distinct, seconds)
-        yield found
+        seconds = sum(each[2] for each in again)
+        site = next((each[5] for each in reversed(again) if each[5] is not None), NOWHERE)
+        yield _found("duplicate", group, site, len(again), distinct, seconds)
 
 
-def _number(numbered: tuple[int, Statement]) -> int:
-    return numbered[0]
-
-
-def _longest_run(
-    same: list[tuple[int, Statement]], tables: str, request: _Request
-) -> list[tuple[int, Statement]]:
-    longest: list[tuple[int, Statement]] = []
+def _longest_run(same: list[Statement], tables: str, request: _Request) -> list[Statement]:
+    longest: list[Statement] = []
     run = same[:1]
     for before, each in zip(same, same[1:], strict=False):
-        if each[0] - before[0] > 1 and request.changed_between(tables, before[0], each[0]):
+        if request.changed_between(tables, request.place(before), request.place(each)):
             longest, run = max(longest, run, key=len), []
         run.append(each)
     return max(longest, run, key=len)
@@ -242,9 +267,7 @@ def _found(kind: str, group: _Group, site: Site, count: int, distinct: int, seco
 # What a statement is
 
 
-_WHERE = re.compile(
-    r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S
-)
+_WHERE = re.compile(r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S)
 _EQUALS = re.compile(r"""(?<![<>!])= ?(?:%s|\?|'|-?\d|E'|\(?%s)""")
 _RANGE = re.compile(r"[<>]=? ?(?:%s|\?|'|-?\d|\(?%s)|\bBETWEEN\b", re.I)
 _LIST = re.compile(r"\bIN ?\(([^()]*)\)", re.I)
@@ -252,9 +275,7 @@ _PAGE = re.compile(r"\bOFFSET\b", re.I)
 _LIMIT = re.compile(r"\bORDER BY\b.*\bLIMIT (?:[2-9]|\d\d|%s|\?)", re.I | re.S)
 _BATCH = re.compile(r"\)\s*,\s*\(")
 _WRITTEN = re.compile(r"""\b(?:INTO|UPDATE|FROM)\s+(?:ONLY\s+)?["`]?([\w.]+)""", re.I)
-_ANEW = re.compile(
-    r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I
-)
+_ANEW = re.compile(r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I)
 _KEYS = re.compile(r"\{([^{}]*)\}")
 
 

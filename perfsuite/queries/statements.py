@@ -102,7 +102,8 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
         for numbered in statements:
-            what, alias, seconds, failed = numbered[1][:4]
+            statement = numbered[1]
+            what, alias, seconds, failed = statement[0], statement[1], statement[2], statement[3]
             text: Text = what
             if type(what) is not str:
                 text, documents = what if type(what) is tuple else _settled(what, alias)
@@ -146,7 +147,7 @@ def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
             taken = tally.take_held()
             statements += [(tally, statement) for statement in taken]
             if may_find(tally) and findings.may_hold_findings(tally, taken):
-                findings.tell(tally, [_plain(each) for each in taken], shape_of, route)
+                findings.tell(tally, _plain(taken), shape_of, route)
             tally.seen.clear()
             _look_at(tally, taken, route)
         if tally.notes is not None:
@@ -200,12 +201,13 @@ def shape_of(text: Text, alias: str) -> Shape:
     return sql_shape(text, _is_mysql[alias])
 
 
-def _plain(statement: Any) -> Any:
-    """Return a statement as repeats.py takes it, a command by its shape."""
-    what = statement[0]
-    if type(what) is str:
-        return statement
-    return (what[0] if type(what) is tuple else what.shape(statement[1]), *statement[1:])
+def _plain(statements: list[Any]) -> list[Any]:
+    """Return statements as repeats.py takes them, commands by their shape."""
+    return [each if type(each[0]) is str else (_shape(*each[:2]), *each[1:]) for each in statements]
+
+
+def _shape(what: Any, alias: str) -> Shape:
+    return what[0] if type(what) is tuple else what.shape(alias)  # type: ignore[no-any-return]  # a command
 
 
 def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:

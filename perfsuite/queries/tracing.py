@@ -12,6 +12,7 @@ from typing import Any
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, prompt
 from perfsuite.queries.callsite import Seen, site_of_caller
+from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.parameters import key_of, kept
 from perfsuite.queries.repeats import Site
@@ -22,8 +23,8 @@ FROM = 3
 # Texts whose line is looked up once in a flush interval.
 MAX_LOOKED_UP = 500
 
-# The key, the site, and with CAPTURE_PARAMS the parameters.
-Traced = tuple[Any, ...]
+# The key, the site, and with CAPTURE_PARAMS the parameters, else None.
+Traced = tuple["int | None", "Site | None", "list[Any] | None"]
 
 _looked_up: set[Any] = set()
 
@@ -54,11 +55,9 @@ def trace(
         if what not in _looked_up or failed or seconds >= prompt.from_s:
             site = _look_up(what)
     else:
-        tally.seen[what] = seen = Seen()
-        seen.count = FROM
-        site = seen.again()
+        site = _third(tally, what).again()
     key = None if many else key_of(params)
-    return (key, site, kept(params)) if capture.on else (key, site)
+    return key, site, kept(params) if capture.on else None
 
 
 # Hot path: benchmarks/mongodb.py
@@ -74,10 +73,16 @@ def trace_command(tally: Tally, shape: Shape, key: int | None) -> Traced:
         if shape not in _looked_up:
             site = _look_up(shape)
     else:
-        tally.seen[shape] = seen = Seen()
-        seen.count = FROM
-        site = seen.again()
-    return key, site
+        site = _third(tally, shape).again()
+    return key, site, None
+
+
+def _third(tally: Tally, what: Any) -> Seen:
+    """Begin to follow from where something comes that comes the third time."""
+    tally.seen[what] = seen = Seen()
+    tally.seen[REPEATED] = 1
+    seen.count = FROM
+    return seen
 
 
 def _look_up(what: Any) -> Site | None:

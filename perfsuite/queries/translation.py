@@ -84,7 +84,7 @@ def note_djongo_statement(
         if tally is None:
             return execute(sql, params, many, context)
     translated = Translated(sql[:MAX_SQL_CHARS] if type(sql) is str else type(sql).__name__)
-    entry: Entry = [translated, "", 0.0, True, None, None]
+    entry: Entry = [translated, "", 0.0, True, None, None, None]
     _here.tally, _here.entry = tally, entry
     started = perf_counter()
     try:

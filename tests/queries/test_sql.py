@@ -339,9 +339,7 @@ def test_a_statement_composed_by_psycopg_is_noted_without_its_values(recorded: R
 
 def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded) -> None:
     tally = Tally()
-    tally.held.extend(
-        [("SELECT 1", "default", 0.001, False, None, None), ("SELECT 2", "default", 0.002, True, None, None)]
-    )
+    tally.held.extend([("SELECT 1", "default", 0.001, False, 0, None), ("SELECT 2", "default", 0.002, True, 0, None)])
     sql.fold_statements((tally,), "/route/")
     sql.fold_statements((tally,), "/route/")
 
@@ -353,7 +351,7 @@ def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded
 def test_an_alias_of_mysql_is_read_in_its_way(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(statements._is_mysql, "of_mysql", True)
     tally = Tally()
-    tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False, None, None))
+    tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False, 0, None))
     sql.fold_statements((tally,), "/route/")
 
     assert recorded.labels(kinds.FINGERPRINT) == {("SELECT ?", "of_mysql", "/route/")}
