@@ -12,11 +12,12 @@ from django.test import RequestFactory, override_settings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.sightings import Sighting
 from perfsuite.monitoring import RequestMetricsMiddleware
-from perfsuite.queries import loading, statements
+from perfsuite.queries import connecting, loading, statements
 from tests.queries.corpus_rows.models import Article, Topic
 from tests.queries.corpus_rows.views import (
     ARTICLES,
     CASES,
+    CLOCK,
     COUNT,
     KEPT,
     LIMITS,
@@ -46,6 +47,11 @@ def options() -> Iterator[None]:
     with override_settings(PERFSUITE={"QUERIES": LIMITS}):
         yield
     KEPT.clear()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "perf_counter", CLOCK)
 
 
 def found_by(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[Sighting]:

@@ -13,7 +13,7 @@ from django.test import RequestFactory
 
 from perfsuite.monitoring import RequestMetricsMiddleware
 from perfsuite.queries import kinds, rows, sql
-from perfsuite.queries.row_findings import Scope, is_unbounded, scope
+from perfsuite.queries.row_findings import Scope, is_unbounded, remarkable, scope, sightings
 from perfsuite.queries.rows import Fetched, is_unlimited
 from tests.queries.corpus_rows.models import Topic
 from tests.recorded import Recorded
@@ -190,3 +190,53 @@ def test_what_was_asked_for_by_key_has_a_bound_and_a_list_that_was_cut_is_taken_
     assert not is_unbounded(asked.ljust(20_000)[:16_384], Fetched(2_001))
     assert not is_unbounded('SELECT "a" FROM "t"', Fetched(1_000))
     assert is_unbounded('SELECT "a" FROM "t"', Fetched(1_001))
+
+
+def counted(seconds: float, rows_counted: int, key: int = 1) -> list[tuple[Any, ...]]:
+    fetched = Fetched(1, "shop/views.py:3 in listing")
+    fetched.count = rows_counted
+    return [
+        (
+            'SELECT COUNT(*) AS "__count" FROM "t" WHERE "t"."x" = %s',
+            "default",
+            seconds,
+            False,
+            1,
+            None,
+            fetched,
+        ),
+        (
+            'SELECT "a" FROM "t" WHERE "t"."x" = %s ORDER BY "a" LIMIT 25',
+            "default",
+            0.001,
+            False,
+            key,
+            None,
+            -1,
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        (counted(0.2, 10), 1),  # slow
+        (counted(0.001, 100_000), 1),  # large
+        (counted(0.001, 99_999), 0),
+        (counted(0.2, 10, key=2), 0),  # of another x
+        (counted(0.2, 10)[:1], 0),
+        (counted(0.2, 10)[::-1], 0),  # the page came first: it was not waited for
+        ([*counted(0.2, 10), *counted(0.3, 10)], 1),
+    ],
+)
+def test_a_count_before_its_page_is_told_once_if_it_is_slow_or_of_very_many(
+    statements: list[tuple[Any, ...]], found: int
+) -> None:
+    told = list(sightings(statements, remarkable(statements), "/list/", lambda text, alias: text))
+    assert len(told) == found
+    for each in told:
+        assert each.kind == "count_pagination"
+        assert each.evidence["table"] == "t"
+        assert (
+            each.saving_us == sum(statement[2] for statement in statements if "COUNT" in statement[0]) * 1e6
+        )
