@@ -25,6 +25,7 @@ from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, current
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries.callsite import call_site
+from perfsuite.queries.findings import request_id
 from perfsuite.queries.fingerprint import shape
 from perfsuite.queries.limits import limits
 from perfsuite.queries.notes import notes_of
@@ -46,6 +47,8 @@ MAX_INSTANCES = 10_000
 MAX_WAITING = 50
 
 LONG = (TextField, BinaryField, JSONField)
+
+_PK = '"pk"'
 
 guard = Guard("queries.loading")
 
@@ -90,7 +93,7 @@ class Loaded:
         self.began = monotonic()
         self.over = self.given_up = False
         self.instances = self.making_in = 0
-        self.route = ""
+        self.route = self.request_id = ""
         # By the identity of the list of columns, which the group holds: there is one for each query.
         self.groups: dict[tuple[type[Model], int, str], Group] = {}
         self.reads: dict[type, set[str]] = {}
@@ -121,7 +124,7 @@ class Loaded:
     def ended(self) -> None:
         """Watch it no longer, and have it judged with the next flush."""
         try:
-            self.route = self.tally.route()
+            self.route, self.request_id = self.tally.route(), request_id(self.tally)
             _stop(self)
             if not self.given_up and not self.tally.discarded and self.groups:
                 for group in self.groups.values():
@@ -252,7 +255,7 @@ def sightings(loaded: Loaded) -> Iterator[Sighting]:
             continue
         unused = _unused(model, group, reads)
         if unused:
-            yield _sighting(loaded.route, alias, group, unused)
+            yield _sighting(loaded, alias, group, unused)
 
 
 def _is_known(model: type[Model]) -> bool:
@@ -275,10 +278,20 @@ def _unused(model: type[Model], group: Group, reads: set[str]) -> list[str]:
     return heavy if spare_bytes >= MANY_BYTES else []
 
 
-def _sighting(route: str, alias: str, group: Group, unused: list[str]) -> Sighting:
+def _sighting(loaded: Loaded, alias: str, group: Group, unused: list[str]) -> Sighting:
     model = group.model
     spare_bytes = sum(size for place, size in group.bytes.items() if group.columns[place] in unused)
+    few = len(group.columns) - len(unused) <= FEW_USED * len(group.columns)
+    names = {field.attname: field.name for field in model._meta.concrete_fields if not field.primary_key}
+    chosen = [name for name in group.columns if name in names and (name in unused) is not few]
+    listed = ", ".join(f'"{names[name]}"' for name in chosen)
+    advice = f"only({listed or _PK})" if few else f"defer({listed})"
     evidence = {
+        "about": model._meta.label,
+        "advice": advice,
+        "sentence": f"Of {group.rows} rows of {model._meta.label} with {len(group.columns)} columns, {len(unused)} columns were "
+        f"loaded and not used; write {advice}.",
+        "request_id": loaded.request_id,
         "model": model._meta.label,
         "rows": group.rows,
         "columns": len(group.columns),
@@ -290,7 +303,7 @@ def _sighting(route: str, alias: str, group: Group, unused: list[str]) -> Sighti
     # A request of very many statements has folded some of them before it was over.
     is_mysql = connections[alias].vendor == "mysql"
     subject = shape(group.text, is_mysql).fingerprint if group.text else model._meta.db_table
-    return Sighting(WIDE_ROWS, subject, alias, route, group.site, saving_us, evidence)
+    return Sighting(WIDE_ROWS, subject, alias, loaded.route, group.site, saving_us, evidence)
 
 
 def install() -> None:

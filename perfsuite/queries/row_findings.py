@@ -74,7 +74,7 @@ def _each(
             continue
         if fetched.count is None:
             if is_unbounded(text, fetched):
-                yield _unbounded(fingerprint(text, alias), alias, route, seconds, fetched)
+                yield _unbounded(fingerprint(text, alias), scope(text).table.strip('"`'), alias, route, seconds, fetched)
             continue
         if seconds < limits.slow_s and fetched.count < limits.large:
             continue
@@ -86,6 +86,10 @@ def _each(
                 "times": 1,
                 "table": scope(text).table.strip('"`'),
                 "page": fingerprint(page, alias),
+                "about": scope(text).table.strip('"`'),
+                "advice": "a page without a count",
+                "sentence": f"{fetched.count} rows were counted in {seconds * 1e3:.0f} ms before a page of them was read; keep "
+                "the count for a while, or page by key without it.",
             }
             yield Sighting(
                 COUNT_PAGINATION,
@@ -122,15 +126,30 @@ def of_transaction(held: Transaction, route: str) -> Sighting:
         "ms": round(held.seconds * 1e3),
         "sql_ms": round(held.sql_s * 1e3),
         "statements": held.statements,
+        "about": held.alias,
+        "advice": "a shorter transaction",
+        "sentence": f"A transaction was open for {held.seconds * 1e3:.0f} ms, and its {held.statements} statements took "
+        f"{held.sql_s * 1e3:.0f} ms of that; move out of it, or into on_commit(), what is not about the database.",
     }
     saving_us = max(0.0, held.seconds - held.sql_s) * 1e6
     return Sighting(LONG_TRANSACTION, route, held.alias, route, held.site, saving_us, evidence)
 
 
-def _unbounded(subject: str, alias: str, route: str, seconds: float, fetched: Fetched) -> Sighting:
+def _unbounded(
+    subject: str, table: str, alias: str, route: str, seconds: float, fetched: Fetched
+) -> Sighting:
     spare = fetched.rows - limits.rows
     saving_us = seconds * 1e6 * spare / fetched.rows + spare * ROW_US
-    evidence = {"rows": fetched.rows, "limit": limits.rows, "us": round(seconds * 1e6), "times": 1}
+    evidence = {
+        "rows": fetched.rows,
+        "limit": limits.rows,
+        "us": round(seconds * 1e6),
+        "times": 1,
+        "about": table,
+        "advice": "a page, or iterator()",
+        "sentence": f"{fetched.rows} rows came by a statement without a LIMIT; read them page by page, or stream them with "
+        "iterator().",
+    }
     return Sighting(UNBOUNDED, subject, alias, route, fetched.site, saving_us, evidence)
 
 

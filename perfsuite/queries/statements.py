@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import connections
@@ -15,7 +16,7 @@ from django.db import connections
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
-from perfsuite.metrics.sightings import sight
+from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries import findings, kinds, loading
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
@@ -177,7 +178,7 @@ def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
         tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
     if (places := remarkable(statements)) and is_request(tally):
         for sighting in sightings(statements, places, route, _fingerprint):
-            sight(sighting)
+            _sight(sighting, tally)
 
 
 def _look_at_notes(tally: Tally, route: str) -> None:
@@ -185,7 +186,11 @@ def _look_at_notes(tally: Tally, route: str) -> None:
     transactions, tally.notes.transactions = tally.notes.transactions, []
     if is_request(tally):
         for transaction in transactions:
-            sight(of_transaction(transaction, route))
+            _sight(of_transaction(transaction, route), tally)
+
+
+def _sight(sighting: Sighting, tally: Tally) -> None:
+    sight(replace(sighting, evidence={**sighting.evidence, "request_id": findings.request_id(tally)}))
 
 
 def _fingerprint(text: Text, alias: str) -> str:

@@ -87,6 +87,11 @@ def judge(case: Case, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> No
     assert all(case.subject in each.subject for each in found)
     assert all(f"in {case.name}" in each.site or each.site.endswith("in work") for each in found), found
     assert all(each.saving_us > 0 for each in found)
+    for each in found:
+        assert each.evidence["request_id"]
+        assert each.evidence["about"]
+        assert each.evidence["advice"]
+        assert each.evidence["sentence"].endswith(".")
     assert recorded.count("self.failures") == 0
 
 

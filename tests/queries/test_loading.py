@@ -77,6 +77,7 @@ def test_a_finding_says_what_is_used_and_what_is_not(seen: list[Sighting], recor
         "title",
     }
     assert (found.evidence["rows"], found.evidence["columns"]) == (25, 12)
+    assert found.evidence["advice"] == 'only("title")'
     assert found.site.endswith("in titles")
     assert found.alias == "default"
     assert found.saving_us > 0
