@@ -26,13 +26,17 @@ class QuerySettings(Section):
         help="Repetitions from which on one line's statement, row by row, is an N+1, if they took N_PLUS_ONE_MS together.",
     )
     n_plus_one_ms: float = option(
-        20.0, minimum=0, help="Milliseconds that fewer than N_PLUS_ONE_ANY_COUNT repetitions must take to be an N+1."
+        20.0,
+        minimum=0,
+        help="Milliseconds that fewer than N_PLUS_ONE_ANY_COUNT repetitions must take to be an N+1.",
     )
     n_plus_one_any_count: int = option(
         10, minimum=2, help="Repetitions from which on they are an N+1 however short they took."
     )
     duplicate_count: int = option(
-        3, minimum=2, help="How often a request reads the same with the same parameters until it is a duplicate."
+        3,
+        minimum=2,
+        help="How often a request reads the same with the same parameters until it is a duplicate.",
     )
     chatty_count: int = option(
         50,

@@ -114,7 +114,11 @@ def masked(sql: str, double_quotes_are_strings: bool = False) -> str:
 
 def _mask(match: re.Match[str]) -> str:
     text = match.group()
-    return text if text[:1] in "%?$:" and not match.group("tag") and match.lastgroup != "comment" else _replace(match)
+    return (
+        text
+        if text[:1] in "%?$:" and not match.group("tag") and match.lastgroup != "comment"
+        else _replace(match)
+    )
 
 
 def _operation(text: str) -> str:
