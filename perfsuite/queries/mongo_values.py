@@ -28,6 +28,6 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> int | None:
         rows = command.get(batch) or ()
         if len(rows) != 1:
             return None
-        return key_of(([rows[0].get("_id" if batch == "documents" else "q")],))
+        return key_of([rows[0].get("_id" if batch == "documents" else "q")])
     parts: tuple[str, ...] = _CONDITIONS.get(name, ())
     return key_of(tuple([command.get(part) for part in parts]))
