@@ -1,7 +1,7 @@
 """What the queries app costs, and what it finds: the figures of docs/topics/queries.md.
 
-Fingerprints are compared with sqlparse, in one run, interleaved. The 20-query view runs in one process with the execute wrapper on
-and off in turn, in an order that is random anew in each round; a figure is the difference of the tenth percentiles over all
+Fingerprints are compared with sqlparse, in one run. The 20-query view runs in one process with the execute wrapper on and
+off in turn, in an order that is random anew in each round; a figure is the difference of the tenth percentiles over all
 rounds, since a busy machine only ever adds time. What the recorder adds up later is done within the timed batch.
 
     python benchmarks/queries.py [--rounds 60] [--requests 64]
@@ -25,7 +25,7 @@ QUERIES = 20
 SELECT = (
     'SELECT "shop_book"."id", "shop_book"."title", "shop_book"."author_id", "shop_author"."name" FROM "shop_book" INNER JOIN '
     '"shop_author" ON ("shop_book"."author_id" = "shop_author"."id") WHERE ("shop_book"."pages" > %s AND '
-    "\"shop_author\".\"name\" = 'x{}') ORDER BY \"shop_book\".\"title\" ASC LIMIT 21"
+    '"shop_author"."name" = \'x{}\') ORDER BY "shop_book"."title" ASC LIMIT 21'
 )
 IN = 'SELECT "shop_book"."id" FROM "shop_book" WHERE "shop_book"."id" IN ({})'
 
@@ -49,18 +49,25 @@ def fingerprints() -> None:
     """Print microseconds for each fingerprint: of a new statement, of a long list, and of one that came before."""
     from perfsuite.queries import fingerprint
 
+    made_anew, remembered = fingerprint._shape, fingerprint._remembered  # noqa: SLF001 - with and without the cache
     literal = IN.format(", ".join(map(str, range(1_000))))
     cases = [
         ("new statement", SELECT.format(1), 30.0),
         ("IN with 1,000 placeholders", IN.format(", ".join(["%s"] * 1_000)), 300.0),
         ("IN with 1,000 values", literal, 300.0),
     ]
-    ours = [lowest(lambda sql=sql: fingerprint._shape(sql, False), 40) for _, sql, _ in cases]
+    ours = [lowest(lambda sql=sql: made_anew(sql, False), 40) for _, sql, _ in cases]
     theirs = [lowest(lambda sql=sql: by_sqlparse(sql), 5) for _, sql, _ in cases]
-    fingerprint.shape(SELECT)
-    came_before = lowest(lambda: fingerprint._remembered(SELECT, False), 1_000)
+    came_before = lowest(lambda: remembered(SELECT, False), 1_000)
     rows: list[list[object]] = [
-        [name, f"{us:.2f}", f"{bar:g}", "held" if us <= bar else "MISSED", f"{other:.0f}", f"{other / us:.0f}x"]
+        [
+            name,
+            f"{us:.2f}",
+            f"{bar:g}",
+            "held" if us <= bar else "MISSED",
+            f"{other:.0f}",
+            f"{other / us:.0f}x",
+        ]
         for (name, _, bar), us, other in zip(cases, ours, theirs, strict=True)
     ]
     rows.append(["one that came before", f"{came_before:.3f}", "0.1", verdict(came_before, 0.1), "", ""])
@@ -107,10 +114,20 @@ def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
             batch = [view() for _ in range(requests)]
             if number >= 5:
                 # By their mean, what is done once for many requests is in it.
-                timings[way] += [common.percentile(batch, 0.1), sum(sorted(batch)[: requests // 2]) / (requests // 2)]
+                timings[way] += [
+                    common.percentile(batch, 0.1),
+                    sum(sorted(batch)[: requests // 2]) / (requests // 2),
+                ]
     on, off = ([common.percentile(timings[way][kind::2], 0.1) for kind in (0, 1)] for way in ("on", "off"))
     rows = [
-        [name, f"{o:.0f}", f"{w:.0f}", f"{w / o:.3f}", f"{(w - o) / QUERIES:.2f}", verdict((w - o) / QUERIES, 5)]
+        [
+            name,
+            f"{o:.0f}",
+            f"{w:.0f}",
+            f"{w / o:.3f}",
+            f"{(w - o) / QUERIES:.2f}",
+            verdict((w - o) / QUERIES, 5),
+        ]
         for name, w, o in zip(("tenth percentile", "mean of the quicker half"), on, off, strict=True)
     ]
     common.print_table(["20-query view", "off µs", "on µs", "ratio", "µs per query", "bar 5"], rows)
@@ -123,7 +140,9 @@ def set_up(folder: Path) -> Callable[[], float]:
     urls = ModuleType("queries_urls")
     urls.urlpatterns = []  # type: ignore[attr-defined]
     sys.modules["queries_urls"] = urls
-    host, store = ({"ENGINE": common.SQLITE, "NAME": name} for name in (":memory:", str(folder / "store.sqlite3")))
+    host, store = (
+        {"ENGINE": common.SQLITE, "NAME": name} for name in (":memory:", str(folder / "store.sqlite3"))
+    )
     common.configure(
         host,
         apps=perfsuite.APPS,

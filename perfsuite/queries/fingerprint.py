@@ -63,7 +63,8 @@ _MYSQL = _compile(_MYSQL_STRING, _BACKTICKS, r"| \#[^\n]*")
 # character of its own, which has the search skip all others many times faster.
 _PLAIN = re.compile(r"""[\w\s"(),=<>%.*!;]*+\Z""", re.ASCII)
 _PLAIN_PARTS = re.compile(
-    r'"[^"]*"|%s|\.(?<![\w$]\.)\d[\w.]*|' + "|".join(rf"{digit}(?<![\w$]{digit})[\w.]*" for digit in range(10))
+    r'"[^"]*"|%s|\.(?<![\w$]\.)\d[\w.]*|'
+    + "|".join(rf"{digit}(?<![\w$]{digit})[\w.]*" for digit in range(10))
 )
 _NUMBERS_IN = re.compile(r"\bIN \(\d+(?:, ?\d+)+")
 

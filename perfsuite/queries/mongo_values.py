@@ -10,7 +10,7 @@ from typing import Any
 
 from perfsuite.queries.parameters import key_of
 
-_CONDITIONS = {
+_CONDITIONS: dict[str, tuple[str, ...]] = {
     "find": ("filter", "sort", "skip", "limit", "projection"),
     "count": ("query", "skip", "limit"),
     "distinct": ("key", "query"),
@@ -29,5 +29,4 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> int | None:
         if len(rows) != 1:
             return None
         return key_of([rows[0].get("_id" if batch == "documents" else "q")])
-    parts: tuple[str, ...] = _CONDITIONS.get(name, ())
-    return key_of(tuple([command.get(part) for part in parts]))
+    return key_of([command.get(part) for part in _CONDITIONS.get(name, ())])

@@ -21,6 +21,7 @@ from perfsuite.metrics.request import MAX_HELD, Tally, current
 from perfsuite.monitoring import RequestMetricsMiddleware
 from perfsuite.queries import callsite, findings, kinds, sql, tracing
 from perfsuite.queries.callsite import call_site
+from perfsuite.queries.checks import check_mask
 from tests.recorded import Recorded
 from tests.testapp.models import Author
 
@@ -69,7 +70,9 @@ def remembered(recorded: Recorded) -> list[dict[str, Any]]:
     return [json.loads(row.data) for row in exemplars.take("w")]
 
 
-def test_an_n_plus_one_is_sighted_with_its_line_its_advice_and_the_id_of_the_request(recorded: Recorded) -> None:
+def test_an_n_plus_one_is_sighted_with_its_line_its_advice_and_the_id_of_the_request(
+    recorded: Recorded,
+) -> None:
     in_a_request(loop, HTTP_X_REQUEST_ID="of the proxy")
 
     ((about, evidence),) = sighted(recorded)
@@ -130,6 +133,20 @@ def test_parameters_are_remembered_only_if_asked_for_and_then_as_the_mask_leaves
     assert recorded.count("self.failures", "queries.mask_params") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "ids"),
+    [
+        ("", []),
+        (f"{__name__}.stars", []),
+        (f"{__name__}.nothing", ["perfsuite_queries.E001"]),
+        (f"{__name__}.GET", ["perfsuite_queries.E001"]),
+    ],
+)
+def test_a_mask_that_is_no_function_is_a_system_check(path: str, ids: list[str], settings: Any) -> None:
+    settings.PERFSUITE = {"QUERIES": {"MASK_PARAMS": path}}
+    assert [message.id for message in check_mask()] == ids
+
+
 def stars(statement: str, params: list[Any]) -> list[str]:
     return ["***" for _ in params]
 
@@ -173,7 +190,7 @@ BAD = {
     "dollar quoting": "SELECT $x$ it's $$ $x$ FROM shop WHERE b = %s",
     "unclosed dollar": "SELECT $x$ FROM shop WHERE b = 1",
     "percent in a literal": "SELECT '100%', '%%', '%s' FROM shop WHERE b LIKE '%x%'",
-    "quotes": "SELECT \"a'b\" FROM shop WHERE c = 'it''s' AND \"d\"\"e\" = %s",
+    "quotes": 'SELECT "a\'b" FROM shop WHERE c = \'it\'\'s\' AND "d""e" = %s',
     "parentheses": "SELECT a FROM shop WHERE b IN " + "(" * 20_000,
     "nothing": "",
 }
@@ -246,13 +263,15 @@ def test_twenty_async_views_at_once_get_their_own_findings(recorded: Recorded) -
     """All views have begun before the first goes on, and each gives way after each statement."""
     total = 20
     begun = 0
+    all_began = asyncio.Event()
 
     async def view(request: HttpRequest) -> HttpResponse:
         nonlocal begun
         number = int(request.GET["n"])
         begun += 1
-        while begun < total:
-            await asyncio.sleep(0)
+        if begun == total:
+            all_began.set()
+        await all_began.wait()
         for each in range(number):
             await sync_to_async(note)(f"SELECT a FROM shop{number} WHERE b = %s", (each,))
             await Author.objects.filter(name=str(each)).aexists()
@@ -262,7 +281,8 @@ def test_twenty_async_views_at_once_get_their_own_findings(recorded: Recorded) -
     async def run() -> None:
         middleware = RequestMetricsMiddleware(view)
         requests = [
-            RequestFactory().get(f"/?n={number}", HTTP_X_REQUEST_ID=f"request {number}") for number in range(total)
+            RequestFactory().get(f"/?n={number}", HTTP_X_REQUEST_ID=f"request {number}")
+            for number in range(total)
         ]
         await asyncio.gather(*map(middleware, requests))
 
@@ -271,7 +291,8 @@ def test_twenty_async_views_at_once_get_their_own_findings(recorded: Recorded) -
     found = sighted(recorded)
     own = {about[1]: evidence for about, evidence in found if "shop" in about[1]}
     assert {(subject, each["count"], each["request_id"]) for subject, each in own.items()} == {
-        (f"SELECT a FROM shop{number} WHERE b = ?", number, f"request {number}") for number in range(10, total)
+        (f"SELECT a FROM shop{number} WHERE b = ?", number, f"request {number}")
+        for number in range(10, total)
     }
     assert recorded.count("self.failures") == 0
 
@@ -285,7 +306,9 @@ def test_the_line_is_that_of_the_code_that_is_the_hosts_own() -> None:
 
 def test_code_without_a_host_has_no_line() -> None:
     found: list[str] = []
-    thread = threading.Thread(target=exec, args=("found.append(call_site())", {"found": found, "call_site": call_site}))
+    thread = threading.Thread(
+        target=exec, args=("found.append(call_site())", {"found": found, "call_site": call_site})
+    )
     thread.start()
     thread.join()
     assert found == [""]

@@ -14,7 +14,7 @@ import pytest
 
 from perfsuite.queries import parameters
 from perfsuite.queries.mongo_values import key_of_command
-from perfsuite.queries.parameters import key_of, kept
+from perfsuite.queries.parameters import kept, key_of
 
 MEGABYTE = 1_000_000
 
@@ -84,7 +84,13 @@ def test_a_large_parameter_is_read_in_pieces_and_not_kept_alive(monkeypatch: pyt
 
 
 def _size(value: Any) -> int:
-    return sum(map(_size, value)) if isinstance(value, tuple) else len(value) if isinstance(value, (str, bytes)) else 1
+    return (
+        sum(map(_size, value))
+        if isinstance(value, tuple)
+        else len(value)
+        if isinstance(value, (str, bytes))
+        else 1
+    )
 
 
 def test_very_deep_values_end_somewhere() -> None:

@@ -22,7 +22,8 @@ def shape_of(text: Any, alias: str) -> Shape:
 def run(text: Any, keys: Any, site: Site | None = LINE, ms: float = 0.1, alias: str = "default") -> list[Any]:
     """Return statements of one text as tracing gives them: the site is known from the third on."""
     return [
-        (text, alias, ms / 1e3, False, key, site if number > 1 else None, None) for number, key in enumerate(keys)
+        (text, alias, ms / 1e3, False, key, site if number > 1 else None, None)
+        for number, key in enumerate(keys)
     ]
 
 
