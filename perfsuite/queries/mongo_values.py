@@ -25,7 +25,7 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> int | None:
     """Return a number for the values of a command, None for a batch."""
     batch = _BATCHES.get(name)
     if batch is not None:
-        rows = command.get(batch) or ()
+        rows: Any = command.get(batch) or ()
         if len(rows) != 1:
             return None
         return key_of([rows[0].get("_id" if batch == "documents" else "q")])
