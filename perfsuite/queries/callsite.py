@@ -28,6 +28,8 @@ MAX_FRAMES = 400
 # Of so many tasks at most it is asked whether they wait for a statement.
 MAX_TASKS = 1_000
 MAX_FILES = 5_000
+# So often in a row from one line, and a statement is taken to come from there.
+STEADY = 6
 
 
 _getframe = sys._getframe  # noqa: SLF001 - the only way to a frame that costs nothing
@@ -60,12 +62,16 @@ _shown: dict[str, str] = {}
 
 
 class Seen:
-    """A statement's text in one request: how often it came, and from where it came last."""
+    """A statement's text in one request: how often it came, and from where it came last.
 
-    __slots__ = ("code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "site")
+    ``same`` counts how often in a row it came from there. Once it is steady, only each eighth is looked at: a loop goes on.
+    """
+
+    __slots__ = ("code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "same", "site")
 
     def __init__(self) -> None:
         self.count = 1
+        self.same = 0
         self.depth = self.descriptor_depth = 0
         self.code: CodeType | None = None
         self.instruction = 0
@@ -81,6 +87,7 @@ class Seen:
             except ValueError:  # a shorter stack
                 return self._look()
             if frame.f_code is self.code and frame.f_lasti == self.instruction:
+                self.same += 1
                 if self.descriptor is None:
                     return self.site
                 descriptor = _getframe(self.descriptor_depth).f_locals.get("self")
@@ -95,6 +102,7 @@ class Seen:
 
     def _look(self) -> Site:
         self.code = self.descriptor = None
+        self.same = 0
         self.site = _Look(self).site(_getframe(2))
         return self.site
 

@@ -12,7 +12,7 @@ from typing import Any
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, prompt
-from perfsuite.queries.callsite import Seen, site_of_caller
+from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_values import key_of_command
@@ -57,14 +57,15 @@ def trace(
         site: Site | None = None
         if came.__class__ is not int:
             came.count += 1
-            site = came.again()
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
         elif came < FROM - 1:
             tally.seen[what] = came + 1
             if what not in _looked_up or failed or seconds >= prompt.from_s:
                 site = _look_up(what)
         else:
             site = _third(tally, what).again()
-        return None if many else key_of(params), site, kept(params) if capture.on else None
+        key = None if many else key_of(params)
+        return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
         return UNTRACED
@@ -80,7 +81,7 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
         site: Site | None = None
         if came.__class__ is not int:
             came.count += 1
-            site = came.again()
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
         elif came < FROM - 1:
             tally.seen[shape] = came + 1
             if shape not in _looked_up:
