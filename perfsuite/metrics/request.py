@@ -86,7 +86,8 @@ class Tally:
 
 
 def _seconds(statements: Iterable[Statement]) -> float:
-    return float(sum([statement[2] for statement in statements]))
+    seconds: list[float] = [statement[2] for statement in statements]
+    return sum(seconds)
 
 
 @dataclass

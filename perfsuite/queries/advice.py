@@ -1,7 +1,7 @@
 """What to change about a repeated statement: from its table and columns, and its call site, to the model, the field and the call.
 
-The statement tells which table is read by which column. The call site tells what SQL cannot: that ``book.editor`` was read and not
-``book.author``, whose statements are the same. Reads the app registry; no database.
+The statement tells which table is read by which column. The call site tells what SQL cannot: that ``book.editor`` was read and
+not ``book.author``, whose statements are the same. Reads the app registry; no database.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True)
 class Advice:
-    """``about`` is the model and field, ``shop.Book.author``, or a table of no model's; ``code`` what to write; ``sentence`` says it."""
+    """What to do: ``about`` is the model and field, ``shop.Book.author``, or a table of no model's; ``code`` is what to write."""
 
     about: str
     code: str
@@ -43,7 +43,11 @@ class Reading(NamedTuple):
 def advise(found: Found) -> Advice:
     """Return what to do about a finding."""
     if found.kind == "chatty":
-        return Advice("", "fewer statements", f"This request ran {found.count} different statements; it should need fewer.")
+        return Advice(
+            "",
+            "fewer statements",
+            f"This request ran {found.count} different statements; it should need fewer.",
+        )
     return _advice(found.kind, found.shape, found.site)
 
 
@@ -51,7 +55,9 @@ def advise_slow(shape: Shape) -> Advice:
     """Return what to do about a slow statement."""
     table = written_table(shape) or reading_of(shape).table
     about = _label(table)
-    return Advice(about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan.")
+    return Advice(
+        about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan."
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -163,7 +169,9 @@ def _label(table: str) -> str:
 
 
 def _field_of(model: type[Model], column: str) -> Field[Any, Any] | None:
-    return next((field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None)
+    return next(
+        (field for field in model._meta.concrete_fields if column in (field.column, field.attname)), None
+    )
 
 
 def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[str, str, int] | None:
@@ -181,12 +189,16 @@ def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[
     return None
 
 
+def _column(model: type[Model], name: str) -> str:
+    return str(getattr(model._meta.get_field(name), "column", ""))
+
+
 def _generic_field(reading: Reading, model: type[Model]) -> Any:
     """Return the generic foreign key both of whose columns are compared: the rows of one object of any model are read."""
     columns = [column for table, column in reading.columns if table == reading.table]
     for field in model._meta.private_fields:
         if hasattr(field, "fk_field") and field.related_model is None:
-            parts = (model._meta.get_field(name).column for name in (field.ct_field, field.fk_field))
+            parts = (_column(model, name) for name in (field.ct_field, field.fk_field))
             if all(part in columns for part in parts):
                 return field
     return None
@@ -204,7 +216,7 @@ def _generic_sources(model: type[Model], reading: Reading) -> list[type[Model]]:
 
 
 def _sources(reading: Reading, owner: str) -> Iterator[type[Model]]:
-    """Yield the models from which the relation may start: that of the row whose manager is asked, else all that are compared with."""
+    """Yield the models where the relation may start: that of the row whose manager is asked, else all that are compared with."""
     if owner:
         try:
             yield apps.get_model(owner)
@@ -234,21 +246,26 @@ def _conditions_of(field: Any, model: type[Model], reading: Reading) -> int:
     if field.one_to_many and field.auto_created:
         return int((reading.table, field.field.column) in columns)
     if field.one_to_many and hasattr(field, "object_id_field_name"):
-        key = model._meta.get_field(field.object_id_field_name)
-        return 2 * int((reading.table, key.column) in columns)
+        return 2 * int((reading.table, _column(model, field.object_id_field_name)) in columns)
     return 0
 
 
 # From a statement to tables and columns
 
 _FROM = re.compile(r"""\bFROM ["`]?([\w.]+)["`]?""", re.IGNORECASE)
-_TABLES = re.compile(r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE)
+_TABLES = re.compile(
+    r"""\b(?:FROM|JOIN) ["`]?([\w.]+)["`]?(?: (?:AS )?["`]?([TUVW]\d+)["`]?)?""", re.IGNORECASE
+)
 _WHERE = re.compile(r" WHERE (.*?)(?: ORDER BY | GROUP BY | LIMIT |\Z)", re.IGNORECASE)
 _COMPARED = re.compile(r"""(?:["`]?(\w+)["`]?\.)?["`]?(\w+)["`]?(?:::\w+)? (?:= \(?\?|IN \()""")
 _OPERATOR = re.compile(r" AND | OR |\bNOT ", re.IGNORECASE)
-_AGGREGATE = re.compile(r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE)
+_AGGREGATE = re.compile(
+    r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE
+)
 _EXISTS = re.compile(r"SELECT (?:TOP )?(?:\?|\(\?\)) AS ", re.IGNORECASE)
-_NAMED_BY_WITH = re.compile(r"""(?:\bWITH|\bRECURSIVE|,) ["`]?(\w+)["`]?(?: ?\([^()]*\))? AS \(""", re.IGNORECASE)
+_NAMED_BY_WITH = re.compile(
+    r"""(?:\bWITH|\bRECURSIVE|,) ["`]?(\w+)["`]?(?: ?\([^()]*\))? AS \(""", re.IGNORECASE
+)
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -266,7 +283,9 @@ def reading_of(shape: Shape) -> Reading:
     names = {alias or name: name for name, alias in _TABLES.findall(text)}
     where = _WHERE.search(text)
     condition = where.group(1) if where else ""
-    columns = tuple((names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition))
+    columns = tuple(
+        (names.get(owner, owner) or table, column) for owner, column in _COMPARED.findall(condition)
+    )
     computed = _AGGREGATE.match(text)
     computes = "exists" if _EXISTS.match(text) else computed.group(1).lower() if computed else ""
     return Reading(
@@ -284,7 +303,11 @@ def _reading_of_command(text: str) -> Reading:
     paths = keys.group(1).split(", ") if keys and keys.group(1) else []
     columns = []
     for path in paths:
-        parts = [part.lstrip("$") for part in path.split(".") if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)]
+        parts = [
+            part.lstrip("$")
+            for part in path.split(".")
+            if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)
+        ]
         if parts:
             columns.append((table, parts[0] if parts[0] != "_id" else _key_column(table)))
     return Reading(table, tuple(columns), len(paths), "", "")
@@ -293,4 +316,4 @@ def _reading_of_command(text: str) -> Reading:
 def _key_column(table: str) -> str:
     """Return the column of a collection's key; django-mongodb-backend keeps it as ``_id``."""
     model = _models().get(table)
-    return model._meta.pk.column if model is not None and model._meta.pk is not None else "_id"
+    return _column(model, model._meta.pk.name) if model is not None and model._meta.pk is not None else "_id"

@@ -22,10 +22,9 @@ from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
-from perfsuite.queries.mongo_values import key_of_command
 from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, note
-from perfsuite.queries.tracing import Traced, trace_command
+from perfsuite.queries.tracing import UNTRACED, Traced, trace_command
 from perfsuite.queries.translation import READS, Translated, statement_of
 
 # The alias of commands to a database that is none of DATABASES: those of a client of the host's own.
@@ -43,7 +42,6 @@ _aliases: dict[str, str] = {}
 # A command on its way: the tally of the request that sent it, its shape, its alias, the entry that it adds to, if any, the
 # cursor that it reads on from, if any, and what trace_command tells of it.
 Running = tuple[Tally, Shape, str, "Entry | None", Any, Traced]
-UNTRACED: Traced = (None, None, None)
 
 
 class CommandTimes(monitoring.CommandListener):
@@ -75,7 +73,7 @@ class CommandTimes(monitoring.CommandListener):
                     entry[0].became(what)
                 traced = UNTRACED
                 if entry is None:
-                    traced = trace_command(tally, what, key_of_command(name, command))
+                    traced = trace_command(tally, what, name, command)
                 running = (tally, what, alias, entry, None, traced)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()

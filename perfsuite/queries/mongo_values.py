@@ -10,7 +10,7 @@ from typing import Any
 
 from perfsuite.queries.parameters import key_of
 
-_CONDITIONS = {
+_CONDITIONS: dict[str, tuple[str, ...]] = {
     "find": ("filter", "sort", "skip", "limit", "projection"),
     "count": ("query", "skip", "limit"),
     "distinct": ("key", "query"),
@@ -25,8 +25,8 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> int | None:
     """Return a number for the values of a command, None for a batch."""
     batch = _BATCHES.get(name)
     if batch is not None:
-        rows = command.get(batch) or ()
+        rows: Any = command.get(batch) or ()
         if len(rows) != 1:
             return None
-        return key_of(([rows[0].get("q")] if batch != "documents" else [rows[0].get("_id")],))
-    return key_of(tuple([command.get(part) for part in _CONDITIONS.get(name, ())]))
+        return key_of([rows[0].get("_id" if batch == "documents" else "q")])
+    return key_of([command.get(part) for part in _CONDITIONS.get(name, ())])

@@ -43,7 +43,7 @@ def key_of(parameters: Any) -> int:
     return hash(_outline(parameters, 0))
 
 
-def _outline(value: Any, depth: int) -> Any:
+def _outline(value: Any, depth: int) -> Any:  # noqa: PLR0911 - one for each kind of value
     """Return something small and hashable that is alike for alike values."""
     kind = type(value)
     if kind in _PLAIN:
@@ -54,10 +54,10 @@ def _outline(value: Any, depth: int) -> Any:
         return _pieces(memoryview(value).cast("B")) if len(value) > MAX_CHARS else bytes(value)
     if depth < MAX_DEPTH:
         if isinstance(value, (list, tuple)):
-            return tuple([len(value), *[_outline(each, depth + 1) for each in _some(value)]])
+            return (len(value), *[_outline(each, depth + 1) for each in _some(value)])
         if isinstance(value, Mapping):
             some = itertools.islice(value.items(), MAX_VALUES)
-            return tuple([len(value), *[(str(name), _outline(each, depth + 1)) for name, each in some]])
+            return (len(value), *[(str(name), _outline(each, depth + 1)) for name, each in some])
     if isinstance(value, _PLAIN_BASES) or kind.__module__.startswith("bson."):
         return hash(value)
     return "unlike", next(_unlike)

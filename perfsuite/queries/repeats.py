@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -36,8 +37,9 @@ _what, _alias, _seconds, _key, _site = map(itemgetter, (0, 1, 2, 4, 5))
 class Site(NamedTuple):
     """Where a statement comes from.
 
-    ``where`` is the line, ``app/views.py:42 in listing``, or "". ``relation`` is the field whose reading ran it, ``shop.Book.author``;
-    ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``, ``exists``, ...);
+    ``where`` is the line, ``app/views.py:42 in listing``, or "". ``relation`` is the field whose reading ran it,
+    ``shop.Book.author``; ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``,
+    ``exists``, ...);
     ``by`` is "" for the ORM, "raw" for the host's own statements, "form" where Django's forms repeat it, "deferred" and
     "generic" for a field that is such a one.
     """
@@ -84,7 +86,7 @@ class Found(NamedTuple):
     shape: Shape
     alias: str
     site: Site
-    count: int
+    count: int  # type: ignore[assignment]  # hides the tuple's method
     distinct: int
     seconds: float
     saving_s: float
@@ -211,7 +213,9 @@ def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement
     """Return the statements of each site; those whose site is not known, which come first, are of the one that comes next."""
     sites = list(map(_site, statements))
     last = sites[-1]
-    if sites.count(last) + (last is not None and sites.count(None)) == len(sites) and None not in map(_key, statements):
+    if sites.count(last) + (last is not None and sites.count(None)) == len(sites) and None not in map(
+        _key, statements
+    ):
         return ((last or NOWHERE, statements),)
     by_site: dict[Site, list[Statement]] = {}
     unknown: list[Statement] = []
@@ -249,7 +253,7 @@ def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Fo
 def _longest_run(same: list[Statement], tables: str, request: _Request) -> list[Statement]:
     longest: list[Statement] = []
     run = same[:1]
-    for before, each in zip(same, same[1:], strict=False):
+    for before, each in pairwise(same):
         if request.changed_between(tables, request.place(before), request.place(each)):
             longest, run = max(longest, run, key=len), []
         run.append(each)
@@ -267,7 +271,9 @@ def _found(kind: str, group: _Group, site: Site, count: int, distinct: int, seco
 # What a statement is
 
 
-_WHERE = re.compile(r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S)
+_WHERE = re.compile(
+    r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S
+)
 _EQUALS = re.compile(r"""(?<![<>!])= ?(?:%s|\?|'|-?\d|E'|\(?%s)""")
 _RANGE = re.compile(r"[<>]=? ?(?:%s|\?|'|-?\d|\(?%s)|\bBETWEEN\b", re.I)
 _LIST = re.compile(r"\bIN ?\(([^()]*)\)", re.I)
@@ -275,7 +281,9 @@ _PAGE = re.compile(r"\bOFFSET\b", re.I)
 _LIMIT = re.compile(r"\bORDER BY\b.*\bLIMIT (?:[2-9]|\d\d|%s|\?)", re.I | re.S)
 _BATCH = re.compile(r"\)\s*,\s*\(")
 _WRITTEN = re.compile(r"""\b(?:INTO|UPDATE|FROM)\s+(?:ONLY\s+)?["`]?([\w.]+)""", re.I)
-_ANEW = re.compile(r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I)
+_ANEW = re.compile(
+    r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I
+)
 _KEYS = re.compile(r"\{([^{}]*)\}")
 
 
@@ -287,10 +295,8 @@ def is_of_one_row(what: str | Shape, shape: Shape) -> bool:
     if shape.operation in INSERTS:
         values = re.split(r"\bVALUES\b", what, maxsplit=1, flags=re.I)
         return len(values) > 1 and not _BATCH.search(values[1])
-    if _PAGE.search(what):
-        return False
     where = _WHERE.search(what)
-    if where is None:
+    if where is None or _PAGE.search(what):
         return False
     condition = where.group(1)
     lists = [found.count(",") + 1 for found in _LIST.findall(condition)]

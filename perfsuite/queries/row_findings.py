@@ -74,7 +74,9 @@ def _each(
             continue
         if fetched.count is None:
             if is_unbounded(text, fetched):
-                yield _unbounded(fingerprint(text, alias), scope(text).table.strip('"`'), alias, route, seconds, fetched)
+                yield _unbounded(
+                    fingerprint(text, alias), scope(text).table.strip('"`'), alias, route, seconds, fetched
+                )
             continue
         if seconds < limits.slow_s and fetched.count < limits.large:
             continue

@@ -102,8 +102,8 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
-        for numbered in statements:
-            statement = numbered[1]
+        for its in statements:
+            statement = its[1]
             what, alias, seconds, failed = statement[0], statement[1], statement[2], statement[3]
             text: Text = what
             if type(what) is not str:
@@ -113,23 +113,11 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []
-                firsts[text, alias] = numbered
+                firsts[text, alias] = its
             values.append(seconds * 1e6)
             if failed or seconds >= slow_s:
-                shape = shape_of(text, alias)
-                labels = (shape.fingerprint, alias, route)
-                observations += _remarkable(labels, seconds, failed, slow_s)
-                findings.remember(labels, numbered[1], shape, numbered[0])
-                if seconds >= slow_s:
-                    findings.tell_slow(labels, shape, numbered[1][5], seconds, slow_s, numbered[0])
-        for (text, alias), values in us_by_text.items():
-            shape = shape_of(text, alias)
-            labels = (shape.fingerprint, alias, route)
-            observations.append((kinds.ALL, (alias, shape.operation), values))
-            observations.append((kinds.FINGERPRINT, labels, values))
-            if findings.is_first(labels):
-                tally, statement = firsts[text, alias]
-                findings.remember(labels, statement, shape, tally)
+                observations += _remarkable(shape_of(text, alias), its, route, slow_s)
+        observations += _by_text(us_by_text, firsts, route)
         for (text, alias), documents in documents_by_text.items():
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
@@ -197,6 +185,21 @@ def _fingerprint(text: Text, alias: str) -> str:
     return shape_of(text, alias).fingerprint
 
 
+def _by_text(
+    us_by_text: dict[tuple[Text, str], list[float]],
+    firsts: dict[tuple[Text, str], tuple[Tally, Any]],
+    route: str,
+) -> Iterator[Observation]:
+    """Yield what is counted of all statements, and remember the first of each series as an exemplar."""
+    for (text, alias), values in us_by_text.items():
+        shape = shape_of(text, alias)
+        labels = (shape.fingerprint, alias, route)
+        yield kinds.ALL, (alias, shape.operation), values
+        yield kinds.FINGERPRINT, labels, values
+        if findings.is_first(labels):
+            findings.remember(labels, shape, *firsts[text, alias])
+
+
 def shape_of(text: Text, alias: str) -> Shape:
     """Return the shape of a statement: what a command has already, and SQL gets by its database's reading of quotes."""
     if type(text) is not str:
@@ -221,13 +224,17 @@ def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:
     return command.shape(alias), command.documents
 
 
-def _remarkable(
-    labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float
-) -> Iterator[Observation]:
-    """Yield what is counted of a slow or failed statement, and log a slow one."""
+def _remarkable(shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float) -> Iterator[Observation]:
+    """Yield what is counted of a slow or failed statement, remember it, and log and sight a slow one."""
+    tally, statement = its
+    alias, seconds, failed = statement[1], statement[2], statement[3]
+    labels = (shape.fingerprint, alias, route)
+    findings.remember(labels, shape, tally, statement)
     if seconds >= slow_s:
         yield kinds.SLOW, labels, seconds * 1e6
         _log_slow(*labels, seconds, slow_s)
+        if may_find(tally):
+            findings.tell_slow(labels, shape, tally, statement, slow_s)
     if failed:
         yield kinds.FAILED, labels, seconds * 1e6
 

@@ -6,15 +6,17 @@ after, which costs little while it is the same line; what was slow or failed; an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, prompt
-from perfsuite.queries.callsite import Seen, site_of_caller
+from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
-from perfsuite.queries.parameters import key_of, kept
+from perfsuite.queries.mongo_values import key_of_command
+from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.repeats import Site
 from perfsuite.queries.statements import shape_of
 
@@ -26,6 +28,9 @@ MAX_LOOKED_UP = 500
 # The key, the site, and with CAPTURE_PARAMS the parameters, else None.
 Traced = tuple["int | None", "Site | None", "list[Any] | None"]
 
+UNTRACED: Traced = (None, None, None)
+
+guard = Guard("queries.tracing")
 _looked_up: set[Any] = set()
 
 
@@ -42,39 +47,51 @@ capture = Capture()
 def trace(
     tally: Tally, text: str, alias: str, params: Any, many: bool, seconds: float, failed: bool
 ) -> Traced:
-    """Return the key of a statement's parameters, None for those of many rows, and its site if it is known."""
-    # What has no parameters has its values in its text.
-    what = text if params else shape_of(text, alias).fingerprint
-    came = tally.seen.get(what, 0)
-    site: Site | None = None
-    if came.__class__ is not int:
-        came.count += 1
-        site = came.again()
-    elif came < FROM - 1:
-        tally.seen[what] = came + 1
-        if what not in _looked_up or failed or seconds >= prompt.from_s:
-            site = _look_up(what)
-    else:
-        site = _third(tally, what).again()
-    key = None if many else key_of(params)
-    return key, site, kept(params) if capture.on else None
+    """Return the key of a statement's parameters, None for those of many rows, and its site if it is known. Never raises."""
+    if not guard.on:
+        return UNTRACED
+    try:
+        # What has no parameters has its values in its text.
+        what = text if params else shape_of(text, alias).fingerprint
+        came = tally.seen.get(what, 0)
+        site: Site | None = None
+        if came.__class__ is not int:
+            came.count += 1
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+        elif came < FROM - 1:
+            tally.seen[what] = came + 1
+            if what not in _looked_up or failed or seconds >= prompt.from_s:
+                site = _look_up(what)
+        else:
+            site = _third(tally, what).again()
+        key = None if many else key_of(params)
+        return (key, site, kept(params)) if capture.on else (key, site, None)
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+        return UNTRACED
 
 
 # Hot path: benchmarks/mongodb.py
-def trace_command(tally: Tally, shape: Shape, key: int | None) -> Traced:
-    """Return the same of a command that is about to be sent; ``key`` is that of its values."""
-    came = tally.seen.get(shape, 0)
-    site: Site | None = None
-    if came.__class__ is not int:
-        came.count += 1
-        site = came.again()
-    elif came < FROM - 1:
-        tally.seen[shape] = came + 1
-        if shape not in _looked_up:
-            site = _look_up(shape)
-    else:
-        site = _third(tally, shape).again()
-    return key, site, None
+def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, Any]) -> Traced:
+    """Return the same of a command of MongoDB that is about to be sent. Never raises."""
+    if not guard.on:
+        return UNTRACED
+    try:
+        came = tally.seen.get(shape, 0)
+        site: Site | None = None
+        if came.__class__ is not int:
+            came.count += 1
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+        elif came < FROM - 1:
+            tally.seen[shape] = came + 1
+            if shape not in _looked_up:
+                site = _look_up(shape)
+        else:
+            site = _third(tally, shape).again()
+        return key_of_command(name, command), site, None
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+        return UNTRACED
 
 
 def _third(tally: Tally, what: Any) -> Seen:

@@ -12,11 +12,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 
 from perfsuite.metrics.request import current, suppress
 from perfsuite.monitoring import RequestMetricsMiddleware
-from perfsuite.queries import kinds, outside, track
+from perfsuite.queries import findings, kinds, outside, track
 from tests.recorded import SELECT, Recorded
 from tests.testapp.models import Author
 
@@ -167,6 +167,26 @@ def test_the_shell_has_its_own_label_and_our_commands_have_none(
     command = type("Command", (Command,), {"__module__": module})
     call_command(command())
     assert routes(recorded) == ({route: 1} if route else {})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "finds"), [("migrate", False), ("import_leads", True)])
+def test_what_a_command_of_djangos_repeats_or_takes_long_for_is_no_finding(
+    recorded: Recorded, live: None, monkeypatch: pytest.MonkeyPatch, name: str, finds: bool
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(findings, "tell", lambda *args: seen.append("repeated"))
+    monkeypatch.setattr(findings, "tell_slow", lambda *args: seen.append("slow"))
+
+    def handle(self: BaseCommand, *args: Any, **options: Any) -> None:
+        for _ in range(20):
+            look()
+
+    body = {"__module__": f"shop.management.commands.{name}", "handle": handle}
+    with override_settings(PERFSUITE={"QUERIES": {"SLOW_QUERY_MS": 0}}):
+        call_command(type("Command", (BaseCommand,), body)())
+    assert set(seen) == ({"repeated", "slow"} if finds else set())
+    assert routes(recorded) == {f"<command> {name}": 20}
 
 
 @pytest.mark.django_db

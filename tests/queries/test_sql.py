@@ -339,7 +339,9 @@ def test_a_statement_composed_by_psycopg_is_noted_without_its_values(recorded: R
 
 def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded) -> None:
     tally = Tally()
-    tally.held.extend([("SELECT 1", "default", 0.001, False, 0, None), ("SELECT 2", "default", 0.002, True, 0, None)])
+    tally.held.extend(
+        [("SELECT 1", "default", 0.001, False, 0, None), ("SELECT 2", "default", 0.002, True, 0, None)]
+    )
     sql.fold_statements((tally,), "/route/")
     sql.fold_statements((tally,), "/route/")
 
