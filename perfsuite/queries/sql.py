@@ -22,6 +22,7 @@ from perfsuite.queries.fingerprint import MAX_CACHED, MAX_CACHED_CHARS, MAX_SQL_
 from perfsuite.queries.limits import limits
 from perfsuite.queries.outside import tally_of
 from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_text, watched
+from perfsuite.queries.rows import guard as rows_guard
 from perfsuite.queries.statements import began, fold_statements, guard
 from perfsuite.queries.tracing import capture, trace
 from perfsuite.queries.translation import note_djongo_statement
@@ -57,10 +58,14 @@ def note_statement(
             alias, held = context["connection"].alias, tally.held
             if not held:
                 began(tally)
-            # What a cursor says of a statement that failed is about the one before.
-            rows = UNKNOWN if failed else context["cursor"].cursor.rowcount
-            if text in watched or rows > limits.rows:
-                rows = look_closer(context, text, rows, seconds)
+            try:
+                # What a cursor says of a statement that failed is about the one before.
+                rows = UNKNOWN if failed else context["cursor"].cursor.rowcount
+                if text in watched or rows > limits.rows:
+                    rows = look_closer(context, text, rows, seconds)
+            except Exception as exc:  # noqa: BLE001 - the guard's
+                rows = UNKNOWN
+                rows_guard.failed(exc)
             traced = trace(tally, text, alias, params, many, seconds, failed)
             held.append((text, alias, seconds, failed, *traced, rows))
             if len(held) >= MAX_HELD:

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import django
@@ -50,7 +51,7 @@ def in_a_request(work: Callable[[], object], **headers: str) -> None:
 
 def note(statement: Any, params: Any = None, many: bool = False) -> None:
     """Run a statement through the wrapper without a database."""
-    context = {"connection": connection, "cursor": None}
+    context = {"connection": connection, "cursor": SimpleNamespace(cursor=SimpleNamespace(rowcount=-1))}
     assert sql.note_statement(lambda *args: "result", statement, params, many, context) == "result"
 
 
