@@ -86,7 +86,9 @@ def _on_cursor(cursor: Any, fetched: Fetched, **methods: Callable[..., Any]) -> 
     own = cursor.__dict__
     for name, method in methods.items():
         own.pop(name, None)
-        own[name] = partial(method, fetched, getattr(cursor, name))
+        fetch = getattr(cursor, name, None)
+        if fetch is not None:  # what a host puts in its place may have less
+            own[name] = partial(method, fetched, fetch)
 
 
 def _fetch(fetched: Fetched, fetch: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
