@@ -37,14 +37,29 @@ def run(folder: Path, *arguments: str) -> str:
         "DJANGO_SETTINGS_MODULE": "tests.settings",
     }
     done = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_what_a_short_process_and_a_command_have_run_is_kept_at_their_ends(tmp_path: Path) -> None:
-    run(tmp_path, "-m", "django", "migrate", "perfsuite_metrics", "--database", "perfsuite", "--verbosity", "0")
+    run(
+        tmp_path,
+        "-m",
+        "django",
+        "migrate",
+        "perfsuite_metrics",
+        "--database",
+        "perfsuite",
+        "--verbosity",
+        "0",
+    )
     run(tmp_path, "-c", RUN)
 
     told = dict(line.rsplit(" ", 1) for line in run(tmp_path, "-c", READ).splitlines())
