@@ -31,6 +31,7 @@ MARKS = {  # of a file, or of all below a folder
     # Long, and about nothing that a Django or a database has to do with.
     "integration/test_compaction_killed.py": pytest.mark.once,
     "integration/test_memory.py": pytest.mark.once,
+    "integration/test_outside.py": pytest.mark.once,
     "integration/test_turns.py": pytest.mark.once,
     "integration/test_valkey_faults.py": pytest.mark.once,
     "sampleproject/test_demo.py": pytest.mark.once,

@@ -23,8 +23,8 @@ class QueriesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.metrics import leader
-        from perfsuite.queries import checks, pools, sql  # noqa: F401 - checks register themselves
+        from perfsuite.metrics import leader, runs
+        from perfsuite.queries import checks, kinds, pools, sql  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
         from perfsuite.queries.explain import daily
 
@@ -32,6 +32,7 @@ class QueriesConfig(AppConfig):
         sql.follow_settings()
         pools.install()
         leader.register_job("queries.explain", daily.EVERY_S, daily.explain_slow)
+        runs.register_kind(kinds.OUTSIDE)
 
     @staticmethod
     def _observe_mongodb() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.utils.module_loading import import_string
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.optional import available
+from perfsuite.queries.conf import QuerySettings
 
 
 @checks.register("perfsuite")
@@ -43,4 +45,23 @@ def check_djongo(**kwargs: Any) -> list[checks.CheckMessage]:
         )
         for alias, entry in settings.DATABASES.items()
         if entry.get("ENGINE") == "djongo"
+    ]
+
+
+@checks.register("perfsuite")
+def check_mask(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Report a mask of parameters that cannot be used (E001)."""
+    path = QuerySettings.get().mask_params
+    try:
+        usable = not path or callable(import_string(path))
+    except ImportError:
+        usable = False
+    if usable:
+        return []
+    return [
+        checks.Error(
+            f"PERFSUITE['QUERIES']['MASK_PARAMS'] is {path!r}, which is no function; no parameters are kept.",
+            hint='Name one that takes a statement and a list of parameters: "shop.privacy.mask".',
+            id="perfsuite_queries.E001",
+        )
     ]

@@ -10,7 +10,7 @@ from perfsuite.conf import Section, option
 
 @dataclass(frozen=True)
 class QuerySettings(Section):
-    """What counts as slow."""
+    """What counts as slow, as repeated, as too many, as large and as long; and whether parameters are kept."""
 
     section: ClassVar[str] = "QUERIES"
 
@@ -39,4 +39,60 @@ class QuerySettings(Section):
     explain_mongodb_url: str = option(
         "",
         help="Server of your own MongoDB clients, those of none of DATABASES, to explain their commands on.",
+    )
+    unbounded_rows: int = option(
+        1_000,
+        minimum=1,
+        help="Rows above which a SELECT without a LIMIT, in a request, is a finding.",
+    )
+    large_table_rows: int = option(
+        100_000,
+        minimum=1,
+        help="Rows from which on a COUNT(*) before a page of the same rows is a finding; so is one that is slow.",
+    )
+    long_transaction_ms: float = option(
+        1_000.0,
+        minimum=0,
+        help="Milliseconds from which on a transaction held open in a request is a finding.",
+    )
+    wide_rows: int = option(
+        100,
+        minimum=1,
+        help="Rows of a model from which on a request is told which of their columns it did not use.",
+    )
+    wide_rows_sample: int = option(
+        100,
+        minimum=0,
+        help="One request in so many is watched for the columns that it uses; with DEBUG, every one. 0: none, ever.",
+    )
+    n_plus_one_count: int = option(
+        5,
+        minimum=2,
+        help="Repetitions from which on one line's statement, row by row, is an N+1, if they took N_PLUS_ONE_MS together.",
+    )
+    n_plus_one_ms: float = option(
+        20.0,
+        minimum=0,
+        help="Milliseconds that fewer than N_PLUS_ONE_ANY_COUNT repetitions must take to be an N+1.",
+    )
+    n_plus_one_any_count: int = option(
+        10, minimum=2, help="Repetitions from which on they are an N+1 however short they took."
+    )
+    duplicate_count: int = option(
+        3,
+        minimum=2,
+        help="How often a request reads the same with the same parameters until it is a duplicate.",
+    )
+    chatty_count: int = option(
+        50,
+        minimum=1,
+        help="Statements that a request may run, those of an N+1 or of duplicates apart, before it is chatty.",
+    )
+    capture_params: bool = option(
+        False,
+        help="Whether the parameters of remembered statements are kept in the store; they are your users' data.",
+    )
+    mask_params: str = option(
+        "",
+        help="Dotted path of a function that takes a statement and the list of its parameters and returns the list that is kept.",
     )
