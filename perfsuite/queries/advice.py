@@ -263,6 +263,9 @@ _AGGREGATE = re.compile(
     r"""SELECT (COUNT|SUM|AVG|MIN|MAX)\((?:DISTINCT )?(?:["`]?\w+["`]?\.)?["`]?(\w*)""", re.IGNORECASE
 )
 _EXISTS = re.compile(r"SELECT (?:TOP )?(?:\?|\(\?\)) AS ", re.IGNORECASE)
+_OPERATORS = re.compile(
+    r"\$(?:expr|and|or|nor|not|eq|ne|gte?|lte?|in|nin|exists|regex|regexMatch|elemMatch|type|size|cond|ifNull)|…"
+)
 _NAMED_BY_WITH = re.compile(
     r"""(?:\bWITH|\bRECURSIVE|,) ["`]?(\w+)["`]?(?: ?\([^()]*\))? AS \(""", re.IGNORECASE
 )
@@ -303,12 +306,10 @@ def _reading_of_command(text: str) -> Reading:
     paths = keys.group(1).split(", ") if keys and keys.group(1) else []
     columns = []
     for path in paths:
-        parts = [
-            part.lstrip("$")
-            for part in path.split(".")
-            if not re.fullmatch(r"\$(?:eq|expr|and|or|not|\$ROOT)", part)
-        ]
-        if parts:
+        parts = [part.lstrip("$") for part in path.split(".") if not _OPERATORS.fullmatch(part)]
+        if len(parts) > 1 and parts[0] in _models():  # joined by $lookup
+            columns.append((parts[0], parts[1]))
+        elif parts:
             columns.append((table, parts[0] if parts[0] != "_id" else _key_column(table)))
     return Reading(table, tuple(columns), len(paths), "", "")
 

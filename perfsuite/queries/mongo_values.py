@@ -1,6 +1,7 @@
-"""The values of a MongoDB command as one number, and whether it is about one document. Imports neither Django nor pymongo.
+"""The values of a MongoDB command as numbers, and whether it is about one document. Imports neither Django nor pymongo.
 
-They are read as far as parameters.py reads them, and not kept.
+They are read as far as parameters.py reads them, and not kept. A command has two: that of its filter, which tells rows apart, and
+that of all of it with its order and its pages, which tells whether it is the same again.
 """
 
 from __future__ import annotations
@@ -10,23 +11,38 @@ from typing import Any
 
 from perfsuite.queries.parameters import key_of
 
-_CONDITIONS: dict[str, tuple[str, ...]] = {
-    "find": ("filter", "sort", "skip", "limit", "projection"),
-    "count": ("query", "skip", "limit"),
-    "distinct": ("key", "query"),
-    "findAndModify": ("query",),
-    "aggregate": ("pipeline",),
+# By name: what holds the filter, and what else tells commands apart.
+_CONDITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "find": ("filter", ("sort", "skip", "limit", "projection")),
+    "count": ("query", ("skip", "limit")),
+    "distinct": ("query", ("key",)),
+    "findAndModify": ("query", ()),
 }
 _BATCHES = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
+Key = int | tuple[int, int]
+
 
 # Hot path: benchmarks/mongodb.py
-def key_of_command(name: str, command: Mapping[str, Any]) -> int | None:
-    """Return a number for the values of a command, None for a batch."""
-    batch = _BATCHES.get(name)
-    if batch is not None:
-        rows: Any = command.get(batch) or ()
-        if len(rows) != 1:
-            return None
-        return key_of([rows[0].get("_id" if batch == "documents" else "q")])
-    return key_of([command.get(part) for part in _CONDITIONS.get(name, ())])
+def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
+    """Return the key of the values of a command, None for a batch."""
+    if name in _BATCHES:
+        return _key_of_write(name, command)
+    if name == "aggregate":
+        pipeline: Any = command.get("pipeline") or ()
+        found = next((stage for stage in pipeline if "$match" in stage), None)
+        return key_of([found]), key_of(pipeline)
+    condition, rest = _CONDITIONS.get(name, ("", ()))
+    key = key_of([command.get(condition)])
+    return key, key_of([key, *[command.get(part) for part in rest]])
+
+
+def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
+    rows: Any = command.get(_BATCHES[name]) or ()
+    if len(rows) != 1:
+        return None
+    if name == "insert":
+        return key_of([rows[0].get("_id")])
+    condition = rows[0].get("q") or {}
+    lists = [each["$in"] for each in condition.values() if isinstance(each, Mapping) and "$in" in each]
+    return None if any(len(each) > 1 for each in lists) else key_of([condition])

@@ -18,7 +18,9 @@ MAX_CHARS = 240
 PIECE = 80
 # Of more values than this, the first and the last ones tell.
 MAX_VALUES = 60
-MAX_DEPTH = 6
+MAX_DEPTH = 16
+# So many values in all, at whatever depth.
+MAX_TOTAL = 1_000
 
 _PLAIN = frozenset([
     int, float, bool, type(None), complex, uuid.UUID, datetime.date, datetime.datetime, datetime.time, datetime.timedelta,
@@ -40,10 +42,10 @@ def key_of(parameters: Any) -> int:
                 break
         else:
             return hash(parameters)
-    return hash(_outline(parameters, 0))
+    return hash(_outline(parameters, 0, [MAX_TOTAL]))
 
 
-def _outline(value: Any, depth: int) -> Any:  # noqa: PLR0911 - one for each kind of value
+def _outline(value: Any, depth: int, left: list[int]) -> Any:  # noqa: PLR0911 - one for each kind of value
     """Return something small and hashable that is alike for alike values."""
     kind = type(value)
     if kind in _PLAIN:
@@ -52,12 +54,13 @@ def _outline(value: Any, depth: int) -> Any:  # noqa: PLR0911 - one for each kin
         return value if len(value) <= MAX_CHARS else _pieces(value)
     if isinstance(value, (bytearray, memoryview)):
         return _pieces(memoryview(value).cast("B")) if len(value) > MAX_CHARS else bytes(value)
-    if depth < MAX_DEPTH:
+    left[0] -= 1
+    if depth < MAX_DEPTH and left[0] > 0:
         if isinstance(value, (list, tuple)):
-            return (len(value), *[_outline(each, depth + 1) for each in _some(value)])
+            return (len(value), *[_outline(each, depth + 1, left) for each in _some(value)])
         if isinstance(value, Mapping):
             some = itertools.islice(value.items(), MAX_VALUES)
-            return (len(value), *[(str(name), _outline(each, depth + 1)) for name, each in some])
+            return (len(value), *[(str(name), _outline(each, depth + 1, left)) for name, each in some])
     if isinstance(value, _PLAIN_BASES) or kind.__module__.startswith("bson."):
         return hash(value)
     return "unlike", next(_unlike)

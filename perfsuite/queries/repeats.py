@@ -196,6 +196,8 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
         reads = group.shape.operation in READS
         if reads and distinct == 1:
             continue
+        if repeated[0][4].__class__ is tuple:  # a command's: that of its filter, and that of all of it
+            distinct = len({each[4][0] for each in repeated})
         explained = site.relation or site.owner or not reads
         if not explained and distinct < max(2.0, DISTINCT_SHARE * len(repeated)):
             continue
@@ -284,6 +286,7 @@ _WRITTEN = re.compile(r"""\b(?:INTO|UPDATE|FROM)\s+(?:ONLY\s+)?["`]?([\w.]+)""",
 _ANEW = re.compile(
     r"\b(?:RANDOM|RAND|NEXTVAL|CLOCK_TIMESTAMP|PG_\w+|LAST_INSERT_ID)\s*\(|\bFOR (?:UPDATE|SHARE)\b", re.I
 )
+_RANGE_OF_KEYS = re.compile(r"\.\$[gl]te?\b")
 _KEYS = re.compile(r"\{([^{}]*)\}")
 
 
@@ -310,10 +313,16 @@ def is_of_one_row(what: str | Shape, shape: Shape) -> bool:
 def _is_command_of_one_row(shape: Shape) -> bool:
     if shape.operation in INSERTS:
         return True
-    keys = _KEYS.search(shape.fingerprint)
-    if keys is None or "$skip" in shape.fingerprint:
+    text = shape.fingerprint
+    keys = _KEYS.search(text)
+    if (
+        keys is None
+        or "$skip" in text
+        or (_RANGE_OF_KEYS.search(keys.group(1)) and "$sort" in text and "$limit" in text)
+    ):
         return False
-    return any(key and (".$" not in key or ".$eq" in key) for key in keys.group(1).split(", "))
+    changes = shape.operation in CHANGES  # those of lists have no key
+    return any(key and (changes or ".$" not in key or ".$eq" in key) for key in keys.group(1).split(", "))
 
 
 @lru_cache(maxsize=1_000)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -136,7 +136,7 @@ def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
             taken = tally.take_held()
             statements += [(tally, statement) for statement in taken]
             if may_find(tally) and findings.may_hold_findings(tally, taken):
-                findings.tell(tally, _plain(taken), shape_of, route)
+                findings.tell(tally, *_plain(taken), route)
             tally.seen.clear()
             _look_at(tally, taken, route)
         if tally.notes is not None:
@@ -209,9 +209,19 @@ def shape_of(text: Text, alias: str) -> Shape:
     return sql_shape(text, _is_mysql[alias])
 
 
-def _plain(statements: list[Any]) -> list[Any]:
-    """Return statements as repeats.py takes them, commands by their shape."""
-    return [each if type(each[0]) is str else (_shape(*each[:2]), *each[1:]) for each in statements]
+def _plain(statements: list[Any]) -> tuple[list[Any], Callable[[Any, str], Shape]]:
+    """Return statements as repeats.py takes them, and what gives their shapes: commands by their shape, djongo's by its SQL."""
+    if {type(each[0]) for each in statements} == {str}:
+        return statements, shape_of
+    plain, shapes = [], dict[tuple[Any, str], Shape]()
+    for each in statements:
+        what, alias = each[0], each[1]
+        if type(what) is not str:
+            shape = _shape(what, alias)
+            what = getattr(what, "sql", shape)
+            shapes[what, alias] = shape
+        plain.append((what, *each[1:]))
+    return plain, lambda text, alias: shapes.get((text, alias)) or shape_of(text, alias)
 
 
 def _shape(what: Any, alias: str) -> Shape:

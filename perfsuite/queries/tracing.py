@@ -15,7 +15,7 @@ from perfsuite.metrics.request import Tally, prompt
 from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
-from perfsuite.queries.mongo_values import key_of_command
+from perfsuite.queries.mongo_values import Key, key_of_command
 from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.repeats import Site
 from perfsuite.queries.statements import shape_of
@@ -26,7 +26,7 @@ FROM = 3
 MAX_LOOKED_UP = 500
 
 # The key, the site, and with CAPTURE_PARAMS the parameters, else None.
-Traced = tuple["int | None", "Site | None", "list[Any] | None"]
+Traced = tuple["Key | None", "Site | None", "list[Any] | None"]
 
 UNTRACED: Traced = (None, None, None)
 

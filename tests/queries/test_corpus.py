@@ -28,7 +28,7 @@ def able(case: Case) -> bool:
     """Tell whether this database and this Django have what a case needs."""
     lacks = {"async"} if django.VERSION < (4, 2) else set()
     if IS_MONGODB:
-        lacks |= {"sql"}
+        lacks |= {"sql", "joins"}
     return not case.needs & lacks
 
 

@@ -40,7 +40,7 @@ def with_prefetch_related(request: HttpRequest) -> HttpResponse:
     return texts(len(author.books.all()) + len(author.edited.all()) for author in authors)
 
 
-@fine
+@answer(needs="joins")
 def with_nested_prefetch(request: HttpRequest) -> HttpResponse:
     authors = Author.objects.prefetch_related("books__chapter_set", "books__tags")
     return texts(

@@ -92,7 +92,7 @@ def values_by_fk(request: HttpRequest) -> HttpResponse:
     return texts(titles)
 
 
-@answer(n_plus_one("Author.books", 'annotate(Sum("books__pages"))'))
+@answer(n_plus_one("Author.books", 'annotate(Sum("books__pages"))'), needs="sql")
 def aggregate_of_reverse_fk(request: HttpRequest) -> HttpResponse:
     return texts(
         author.books.aggregate(all=Sum("pages"))["all"]  # here: aggregate_of_reverse_fk

@@ -289,7 +289,7 @@ def mixed_behind_select_related(request: HttpRequest) -> HttpResponse:
     return texts(found)
 
 
-@answer(n_plus_one("Book.tags", 'prefetch_related("tags")'))
+@answer(n_plus_one("Book.tags", 'prefetch_related("tags")'), needs="sql")
 def prefetch_for_each_row(request: HttpRequest) -> HttpResponse:
     for book in Book.objects.all():
         prefetch_related_objects([book], "tags")  # here: prefetch_for_each_row
