@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perfsuite.metrics import runs
 from perfsuite.metrics.kinds import Kind, declare
 
 STATUS = declare(Kind("requests.status", "us", ("status",), cap=10)).name
@@ -11,3 +12,6 @@ DB = declare(Kind("requests.db", "us", ("route",), cap=300, percentiles=False)).
 BYTES_IN = declare(Kind("requests.bytes_in", "bytes", ("route",), cap=300, percentiles=False)).name
 BYTES_OUT = declare(Kind("requests.bytes_out", "bytes", ("route",), cap=300, percentiles=False)).name
 OPERATIONS = declare(Kind("operations", "us", ("name", "outcome"), cap=200)).name
+
+# A finding on a route resolves when the route was requested often enough without it.
+runs.register_kind(ROUTE)

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
-TABLES = {"bucket", "series", "mark", "lease", "exemplar", "finding"}
+TABLES = {"bucket", "series", "mark", "lease", "exemplar", "finding", "sighting"}
 
 
 @pytest.fixture(autouse=True)
