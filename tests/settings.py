@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     *perfsuite.APPS,
     "tests.testapp",
+    "tests.queries.corpus",
 ]
 MIDDLEWARE = [
     "perfsuite.monitoring.RequestMetricsMiddleware",
