@@ -29,7 +29,7 @@ MAX_HELD = 1_000
 class Tally:
     """What one request has done so far."""
 
-    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request")
+    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request", "tenant_notes")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
@@ -38,6 +38,8 @@ class Tally:
         self.folded_s = 0.0
         self.discarded = False
         self.closed = False
+        # Statements to be judged by the tenant guard of the queries app, if there are any.
+        self.tenant_notes: list[Any] | None = None
 
     def route(self, status: int = 200) -> str:
         """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""

@@ -23,11 +23,12 @@ class QueriesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.queries import checks, pools, sql  # noqa: F401 - checks register themselves
+        from perfsuite.queries import checks, pools, sql, tenant_guard  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
 
         conf.register(QuerySettings)
         sql.follow_settings()
+        tenant_guard.follow_settings()
         pools.install()
 
     @staticmethod

@@ -14,6 +14,11 @@ FAILED = declare(
 DOCUMENTS = declare(
     Kind("queries.documents", "count", ("fingerprint", "alias", "route"), cap=500, percentiles=False)
 ).name
+# Statements that reached a tenant's table without its tenant, and those on one that the tenant guard could not read.
+UNSCOPED = declare(Kind("queries.unscoped", "count", ("table", "route"), cap=300, percentiles=False)).name
+UNJUDGED = declare(
+    Kind("queries.unjudged", "count", ("fingerprint", "alias", "route"), cap=300, percentiles=False)
+).name
 POOL_LIMIT = declare(Kind("pools.limit", "count", ("pool",), cap=50, percentiles=False)).name
 POOL_OPEN = declare(Kind("pools.open", "count", ("pool",), cap=50, percentiles=False)).name
 POOL_IN_USE = declare(Kind("pools.in_use", "count", ("pool",), cap=50, percentiles=False)).name

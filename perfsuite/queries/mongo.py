@@ -23,6 +23,8 @@ from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
 from perfsuite.queries.statements import Command, Entry, note
+from perfsuite.queries.tenant_guard.guard import in_force
+from perfsuite.queries.tenant_guard.listening import judge_command
 from perfsuite.queries.translation import READS, Translated, statement_of
 
 # The alias of commands to a database that is none of DATABASES: those of a client of the host's own.
@@ -67,6 +69,8 @@ class CommandTimes(monitoring.CommandListener):
                 entry = statement_of(tally, name, command.get(name))
                 if entry is not None:
                     entry[0].became(what)
+                elif in_force.state is not None:  # of djongo's, the SQL is judged
+                    judge_command(tally, name, command, what, alias)
                 running = (tally, what, alias, entry, None)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()

@@ -23,7 +23,9 @@ from perfsuite.queries.tenant_guard.tokens import (
 ReadQuery = Callable[[Tokens, Level, "Restricted | None"], Outputs]
 
 _COMPARISONS = frozenset(["=", "==", "<=>", "<>", "!=", "<", ">", "<=", ">="])
-_OTHER_TESTS = frozenset(["is", "like", "ilike", "between", "regexp", "glob", "similar", "match", "in", "xor", "rlike"])
+_OTHER_TESTS = frozenset(
+    ["is", "like", "ilike", "between", "regexp", "glob", "similar", "match", "in", "xor", "rlike"]
+)
 
 
 class Conditions:

@@ -17,7 +17,9 @@ from perfsuite.queries.tenant_guard.tokens import (
     split,
 )
 
-_JOIN_WORDS = frozenset(["join", "straight_join", "inner", "left", "right", "full", "cross", "natural", "outer"])
+_JOIN_WORDS = frozenset(
+    ["join", "straight_join", "inner", "left", "right", "full", "cross", "natural", "outer"]
+)
 _NO_ALIAS = frozenset([
     "on", "using", "use", "force", "ignore", "indexed", "not", "tablesample", "with", "set", "as", "partition", "where",
 ])  # fmt: skip
@@ -66,9 +68,7 @@ class From:
             left |= right
         return left
 
-    def _read_using(
-        self, columns: set[str], before: list[str], level: Level, restricted: Restricted
-    ) -> None:
+    def _read_using(self, columns: set[str], before: list[str], level: Level, restricted: Restricted) -> None:
         new = [name for name in level.sources if name not in before]
         for column in columns:
             for name in new:
@@ -110,7 +110,9 @@ def _segments(tokens: Tokens) -> list[tuple[set[str], Tokens]]:
     segments: list[tuple[set[str], list[Token]]] = [(set(), [])]
     words: set[str] = set()
     for i, token in enumerate(tokens):
-        if keyword(tokens, i, _JOIN_WORDS) and not (i + 1 < len(tokens) and tokens[i + 1].kind == "group" and token.text in ("left", "right")):
+        if keyword(tokens, i, _JOIN_WORDS) and not (
+            i + 1 < len(tokens) and tokens[i + 1].kind == "group" and token.text in ("left", "right")
+        ):
             words.add(token.text)
             if token.text in ("join", "straight_join"):
                 segments.append((words, []))
@@ -138,7 +140,12 @@ def _path(tokens: Tokens) -> tuple[list[str], Tokens]:
     if not is_name(tokens[0]):
         raise NotUnderstood
     path, i = [tokens[0].text], 1
-    while i + 1 < len(tokens) and tokens[i].text == "." and tokens[i].kind == "symbol" and is_name(tokens[i + 1]):
+    while (
+        i + 1 < len(tokens)
+        and tokens[i].text == "."
+        and tokens[i].kind == "symbol"
+        and is_name(tokens[i + 1])
+    ):
         path.append(tokens[i + 1].text)
         i += 2
     return path, tokens[i:]

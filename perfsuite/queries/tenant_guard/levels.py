@@ -27,7 +27,9 @@ class Outputs:
     def renamed(self, columns: list[str]) -> Outputs:
         """Return the same with names given by place, as in ``AS x(a, b)``."""
         return Outputs(
-            lambda name: self.by_place(columns.index(name)) if name in columns else (), self.by_place, self.reached
+            lambda name: self.by_place(columns.index(name)) if name in columns else (),
+            self.by_place,
+            self.reached,
         )
 
 
@@ -136,5 +138,7 @@ def _is_no_column(tokens: Tokens, i: int, token: Token) -> bool:
         return True  # the schema of a function
     before = tokens[i - 1] if i else None
     return before is not None and (
-        (before.kind == "symbol" and before.text == "::") or is_word(before, "as", "collate") or token.text == "as"
+        (before.kind == "symbol" and before.text == "::")
+        or is_word(before, "as", "collate")
+        or token.text == "as"
     )

@@ -198,7 +198,11 @@ class Reader:
     def _read_insert(self, tokens: Tokens, level: Level) -> None:
         """Read what is selected; rows that are given are nobody's yet."""
         for i, token in enumerate(tokens):
-            if is_word(token, "on") and i + 1 < len(tokens) and is_word(tokens[i + 1], "conflict", "duplicate"):
+            if (
+                is_word(token, "on")
+                and i + 1 < len(tokens)
+                and is_word(tokens[i + 1], "conflict", "duplicate")
+            ):
                 self.conditions.scan(tokens[i:], level)
                 tokens = tokens[:i]
                 break

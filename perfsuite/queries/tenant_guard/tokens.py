@@ -76,7 +76,8 @@ def split(tokens: Tokens, at: Callable[[Tokens, int], bool]) -> list[Tokens]:
     """Split tokens at those of which ``at(tokens, i)`` is true."""
     places = [i for i in range(len(tokens)) if at(tokens, i)]
     return [
-        tokens[start:end] for start, end in zip([0, *(i + 1 for i in places)], [*places, len(tokens)], strict=True)
+        tokens[start:end]
+        for start, end in zip([0, *(i + 1 for i in places)], [*places, len(tokens)], strict=True)
     ]
 
 
