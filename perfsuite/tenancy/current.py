@@ -47,7 +47,7 @@ def across_tenants(reason: str) -> Iterator[None]:
 
     The reason is for who reads the code. One that is empty raises TypeError.
     """
-    if not isinstance(reason, str) or not reason.strip():
+    if not reason or not isinstance(reason, str):
         raise TypeError(f'Say why, not {reason!r}: write with across_tenants("nightly report"):')
     previous = across.get()
     across.set(reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfsuite.queries.tenant_guard.conditions import Conditions, ReadQuery
 from perfsuite.queries.tenant_guard.facts import Restricted
-from perfsuite.queries.tenant_guard.levels import Level, Outputs, Source
+from perfsuite.queries.tenant_guard.levels import Level, Source
 from perfsuite.queries.tenant_guard.tokens import (
     NotUnderstood,
     Token,
@@ -97,7 +97,7 @@ class From:
         name, columns = _alias(rest, path[-1])
         body = level.bodies.get(path[0]) if len(path) == 1 else None
         if body is not None:
-            outputs: Outputs = body()
+            outputs = body()
             level.sources[name] = Source(outputs=outputs.renamed(columns) if columns else outputs)
             return set(outputs.reached)
         number = level.facts.occurrence(path[-1])

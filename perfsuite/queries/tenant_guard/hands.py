@@ -104,14 +104,14 @@ def _of_a_queryset(name: str, values: Mapping[str, Any], rows: Rows) -> bool:
     """A queryset that began at an instance: Django hints at that for database routers, in prefetches too."""
     if name == "bulk_update":
         return _all_ours(values.get("objs"), rows)
-    hints = getattr(values.get("self"), "_hints", None)
-    return bool(hints) and rows.are_ours(hints.get("instance"))
+    hints = getattr(values.get("self"), "_hints", None) or {}
+    return rows.are_ours(hints.get("instance"))
 
 
 def _of_a_deletion(name: str, values: Mapping[str, Any], rows: Rows) -> bool:
     """Deleting rows that were loaded, and what depends on them. What is deleted without being loaded is not among ``data``."""
-    data = getattr(values.get("self"), "data", None)
-    return bool(data) and any(_all_ours(instances, rows) for instances in list(data.values()))
+    data = getattr(values.get("self"), "data", None) or {}
+    return any(_all_ours(instances, rows) for instances in list(data.values()))
 
 
 def _all_ours(instances: object, rows: Rows) -> bool:

@@ -23,13 +23,17 @@ class Outputs:
     by_name: Callable[[str], Nodes] = lambda name: ()
     by_place: Callable[[int], Nodes] = lambda place: ()
     reached: Restricted = field(default_factory=set)
+    # The places of the columns that have a name; empty where a star stands among them.
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def renamed(self, columns: list[str]) -> Outputs:
         """Return the same with names given by place, as in ``AS x(a, b)``."""
+        places = {name: place for place, name in enumerate(columns)}
         return Outputs(
-            lambda name: self.by_place(columns.index(name)) if name in columns else (),
+            lambda name: self.by_place(places[name]) if name in places else (),
             self.by_place,
             self.reached,
+            places,
         )
 
 

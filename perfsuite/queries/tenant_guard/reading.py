@@ -159,8 +159,8 @@ class Reader:
         else:
             outputs = Outputs()
             self.read_statement(rest, bodies)
-        for body in list(unread.values()):  # what nothing refers to is run all the same
-            body()
+        for unreferred in list(unread.values()):  # what nothing refers to is run all the same
+            unreferred()
         return outputs
 
     def _body(
@@ -251,18 +251,22 @@ def _branches(tokens: Tokens) -> list[Tokens]:
 
 
 def _union(outputs: list[Outputs]) -> Outputs:
-    """Return what several queries give as one: each column is one of each of them."""
+    """Return what several queries give as one: each column is one of each of them, and the first gives it its name."""
     if len(outputs) == 1:
         return outputs[0]
+    places = outputs[0].places
 
     def of_all(each: list[Nodes]) -> Nodes:
         return tuple(node for nodes in each for node in nodes) if all(each) else ()
 
-    return Outputs(
-        lambda name: of_all([output.by_name(name) for output in outputs]),
-        lambda place: of_all([output.by_place(place) for output in outputs]),
-        set().union(*(output.reached for output in outputs)),
-    )
+    def placed(place: int) -> Nodes:
+        return of_all([output.by_place(place) for output in outputs])
+
+    def named(name: str) -> Nodes:
+        return placed(places[name]) if places else of_all([output.by_name(name) for output in outputs])
+
+    reached = set().union(*(output.reached for output in outputs))
+    return Outputs(lambda name: named(name) if not places or name in places else (), placed, reached, places)
 
 
 def _clauses(tokens: Tokens) -> tuple[Tokens, Tokens, Tokens, Tokens]:
@@ -304,10 +308,11 @@ def _outputs(items: Tokens, level: Level) -> Outputs:
     if items and is_word(items[0], "distinct", "all"):
         items = items[2 if len(items) > 1 and is_word(items[1], "on") else 1 :]
         items = items[1:] if items and items[0].kind == "group" and len(items) > 1 else items
-    by_name: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
+    places: dict[str, int] = {}
     by_place: list[list[str] | None] = []
     stars: list[Source] = []
-    for item in split(items, at_comma):
+    for place, item in enumerate(split(items, at_comma)):
         if item and item[-1] == Token("symbol", "*"):
             of = level.sources.get(item[0].text) if len(item) > 1 else None
             stars += [of] if of is not None else ([] if len(item) > 1 else list(level.sources.values()))
@@ -316,10 +321,12 @@ def _outputs(items: Tokens, level: Level) -> Outputs:
         names, alias = _item(item)
         by_place.append(names)
         if names is not None:
-            by_name[alias or names[-1]] = names
+            columns[alias or names[-1]] = names
+        if alias or names is not None:
+            places[alias or (names or [""])[-1]] = place
 
     def named(name: str) -> Nodes:
-        if (names := by_name.get(name)) is not None:
+        if (names := columns.get(name)) is not None:
             return level.resolve(names)
         if len(stars) == 1:
             return stars[0].column(name)
@@ -327,10 +334,10 @@ def _outputs(items: Tokens, level: Level) -> Outputs:
 
     def placed(place: int) -> Nodes:
         # Behind a star nothing has a place that is known.
-        names = by_place[place] if place < len(by_place) and None not in by_place[:place] else None
+        names = by_place[place] if place < len(by_place) and not stars else None
         return level.resolve(names) if names is not None else ()
 
-    return Outputs(named, placed, level.restricted)
+    return Outputs(named, placed, level.restricted, {} if stars else places)
 
 
 def _item(item: Tokens) -> tuple[list[str] | None, str]:
@@ -338,6 +345,6 @@ def _item(item: Tokens) -> tuple[list[str] | None, str]:
     alias = ""
     if len(item) > 2 and is_word(item[-2], "as") and is_name(item[-1]):
         item, alias = item[:-2], item[-1].text
-    elif len(item) > 1 and is_name(item[-1]) and item[-2].text != "." and names_of(item[:-1]):
+    elif len(item) > 1 and is_name(item[-1]) and (item[-2].kind != "symbol" or names_of(item[:-1])):
         item, alias = item[:-1], item[-1].text
     return names_of(item), alias
