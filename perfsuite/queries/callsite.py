@@ -103,7 +103,7 @@ class Seen:
                 if descriptor is self.descriptor:
                     return self.site
             return self._look()
-        if self.count & (self.count - 1) == 0 or self.count == 3:  # noqa: PLR2004 - powers of two: the search is long there
+        if self.count & (self.count - 1) == 0 or self.count == 3:
             return self._look()
         return self.site
 

@@ -22,14 +22,14 @@ class QuerySettings(Section):
     )
     tenant_owned: dict[str, Any] = option(
         {},
-        help='Models and tables whose rows belong to tenants, with the field or column that says to which: `{"shop.Lead": "tenant", '
-        '"leads_archive": "tenant_id"}`; through another row: `{"shop.Note": "lead__tenant"}`. None takes a model out that has '
-        "the attribute `perfsuite_tenant`.",
+        help="Models and tables whose rows belong to tenants, with the field or column that says to which: "
+        '`{"shop.Lead": "tenant", "leads_archive": "tenant_id"}`; through another row: `{"shop.Note": "lead__tenant"}`. None takes '
+        "a model out that has the attribute `perfsuite_tenant`.",
     )
     tenant_guard: str = option(
         "observe",
-        help="What becomes of a statement that reaches such a table without its tenant: `observe` makes it a finding, `warn` logs "
-        "it too, `raise` raises `perfsuite.exceptions.UnscopedStatement` in place of running it, `off` does nothing.",
+        help="What becomes of a statement that reaches such a table without its tenant: `observe` makes it a finding, `warn` "
+        "logs it too, `raise` raises `perfsuite.exceptions.UnscopedStatement` in place of running it, `off` does nothing.",
     )
     tenant_guard_always: bool = option(
         False,

@@ -1,4 +1,7 @@
-"""Knows whose request this is: ``current_tenant()``, ``with tenant(...)``, ``with across_tenants(...)`` and ``TenantMiddleware``."""
+"""Knows whose request this is.
+
+``current_tenant()``, ``with tenant(...)``, ``with across_tenants(...)`` and ``TenantMiddleware``.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Raises in django-mongodb-backend, whose statements no execute wrapper sees, and whose listeners' exceptions pymongo swallows.
 
-The one patch: ``DatabaseWrapper.get_collection``, of which the backend's compilers, its raw queries and the host's own code have their
-collections. While it is on, they get a subclass of pymongo's that looks at each filter before it is sent. Idempotent, and taken
-back by ``uninstall``; another's patch over it stays, and this one then does nothing.
+The one patch: ``DatabaseWrapper.get_collection``, of which the backend's compilers, its raw queries and the host's own code have
+their collections. While it is on, they get a subclass of pymongo's that looks at each filter before it is sent. Idempotent, and
+taken back by ``uninstall``; another's patch over it stays, and this one then does nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +29,7 @@ def install() -> None:
 
 
 def _patch() -> None:
-    from django_mongodb_backend.base import DatabaseWrapper
+    DatabaseWrapper = import_module(f"{_ENGINE}.base").DatabaseWrapper  # noqa: N806 - a class
 
     from perfsuite.queries.tenant_guard.collection import guarded
 

@@ -1,7 +1,7 @@
 """A collection of pymongo's that looks at each filter before it is sent, for ``raise`` on django-mongodb-backend.
 
-Imports pymongo, so it is itself imported only where that is installed. What raises is the judgement alone; should the guard itself
-fail, the command is sent.
+Imports pymongo, so it is itself imported only where that is installed. What raises is the judgement alone; should the guard
+itself fail, the command is sent.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from pymongo.collection import Collection
 
 from perfsuite.queries.mongo_shape import shape
+from perfsuite.queries.tenant_guard.documents import verdict_of_filters, verdict_of_pipeline
 from perfsuite.queries.tenant_guard.guard import guard, in_force
 from perfsuite.queries.tenant_guard.listening import settle_command
 from perfsuite.queries.tenant_guard.schema import Verdict
-from perfsuite.queries.tenant_guard.documents import verdict_of_filters, verdict_of_pipeline
 from perfsuite.queries.tenant_guard.state import State
 
 Judge = Callable[["GuardedCollection", State, Any], Verdict]
@@ -27,7 +27,7 @@ def guarded(collection: Any, alias: str) -> Any:
         return GuardedCollection.of(collection, alias)
     inner = getattr(collection, "collection", None)
     if type(inner) is Collection:
-        collection.collection = GuardedCollection.of(inner, alias)
+        collection.collection = collection.wrapped = GuardedCollection.of(inner, alias)
     return collection
 
 

@@ -105,10 +105,9 @@ class Conditions:
             return
         for one, other in ((left, right), (right, left)):
             if (nodes := _column(one, level)) is not None:
-                if len(other) == 2 and is_word(other[0], "any", "some") and is_query(other[1]):
-                    other = other[1:]
-                if len(other) == 1 and is_query(other[0]):
-                    self._read_query_equality([nodes], other[0], level, restricted)
+                query = other[1:] if len(other) == 2 and is_word(other[0], "any", "some") else other
+                if len(query) == 1 and is_query(query[0]):
+                    self._read_query_equality([nodes], query[0], level, restricted)
                     return
                 if is_constant(other):
                     level.facts.bind(nodes, restricted)

@@ -96,7 +96,7 @@ class _Reader:
             return
         holder = named.model._meta  # of a field that is inherited, the parent
         concrete = meta.concrete_model or model
-        self.attributes[concrete] = "" if further else named.attname
+        self.attributes[concrete] = "" if further else str(getattr(named, "attname", ""))
         if holder.db_table != meta.db_table or further:
             self._own(meta.db_table, "", path)
         if not further:
@@ -129,7 +129,7 @@ def read_declaration(entries: Mapping[str, Any]) -> Declaration:
 def _by_attribute() -> Iterator[tuple[type[Model], str]]:
     for model in apps.get_models():
         path = getattr(model, ATTRIBUTE, None)
-        if isinstance(path, str) and path:
+        if isinstance(path, str) and path and not model._meta.proxy:
             yield model, path
 
 

@@ -32,35 +32,34 @@ _OF_OTHERS = frozenset(["$lookup", "$graphLookup", "$unionWith", "$facet"])
 
 
 def verdict_of_command(name: str, command: Mapping[str, Any], schema: Schema) -> Verdict:
-    """Return what a command that pymongo is about to send comes to. Never raises NotUnderstood."""
+    """Return what a command that pymongo is about to send comes to."""
     collection = str(command.get(name)).lower()
-    try:
-        if name == "aggregate":
-            pipeline = command.get("pipeline") or ()
-            if collection not in schema.owned and not _reads_others(pipeline):
-                return FINE
-            return verdict_of_pipeline(collection, pipeline, schema)
-        if collection not in schema.owned:
+    if name == "aggregate":
+        pipeline = command.get("pipeline") or ()
+        if collection not in schema.owned and not _reads_others(pipeline):
             return FINE
-        if name in _FILTERS:
-            return verdict_of_filters(collection, [command.get(_FILTERS[name])], schema)
-        if name in _BATCHES:
-            filters = [
-                each.get("q") for each in command.get(_BATCHES[name]) or () if isinstance(each, Mapping)
-            ]
-            return verdict_of_filters(collection, filters, schema)
-    except (NotUnderstood, RecursionError):
-        return NOT_UNDERSTOOD
+        return verdict_of_pipeline(collection, pipeline, schema)
+    if collection not in schema.owned:
+        return FINE
+    if name in _FILTERS:
+        return verdict_of_filters(collection, [command.get(_FILTERS[name])], schema)
+    if name in _BATCHES:
+        batch = command.get(_BATCHES[name])
+        filters = [each.get("q") for each in batch or () if isinstance(each, Mapping)]
+        return verdict_of_filters(collection, filters, schema)
     return FINE
 
 
 def verdict_of_filters(collection: str, filters: Iterable[Any], schema: Schema) -> Verdict:
     """Return what filters of one declared collection come to."""
-    facts = Facts(schema)
-    for condition in filters:
-        stage = _Stages(facts, collection)
-        stage.match(condition, stage.restricted)
-    return _judged(facts)
+    try:
+        facts = Facts(schema)
+        for condition in filters:
+            stage = _Stages(facts, collection)
+            stage.match(condition, stage.restricted)
+        return _judged(facts)
+    except (NotUnderstood, RecursionError):
+        return NOT_UNDERSTOOD
 
 
 def verdict_of_pipeline(collection: str, pipeline: Any, schema: Schema) -> Verdict:
@@ -94,8 +93,8 @@ class _Stages:
         self.number = facts.occurrence(collection)
         self.restricted: Restricted = {self.number}
         self.looked_up: dict[str, int] = {}
-        # Of a pipeline that is looked up: the fields around it that its variables stand for, and what its conditions leave out there.
-        # That is nothing as long as documents of which nothing is found stay.
+        # Of a pipeline that is looked up: the fields around it that its variables stand for, and what its conditions leave out
+        # there, which is nothing as long as documents of which nothing is found stay.
         self.variables: dict[str, Nodes] = {}
         self.around: Restricted = set()
         self._below: dict[str, _Stages] = {}
@@ -114,28 +113,34 @@ class _Stages:
             self._read_stage(name, value)
 
     def _read_stage(self, name: str, value: Any) -> None:
-        if name == "$match":
-            if not self.ended:
-                self.match(value, self.restricted)
+        if name == "$match" and not self.ended:
+            self.match(value, self.restricted)
         elif name == "$geoNear" and isinstance(value, Mapping):
             self.match(value.get("query"), self.restricted)
         elif name == "$lookup" and isinstance(value, Mapping):
             self._look_up(value)
         elif name == "$graphLookup" and isinstance(value, Mapping):
-            below = _Stages(self.facts, str(value.get("from")).lower(), self.depth + 1)
-            below.match(value.get("restrictSearchWithMatch"), below.restricted)
+            self._look_up_graph(value)
         elif name == "$unionWith":
             self._unite(value)
         elif name == "$facet" and isinstance(value, Mapping):
             for pipeline in value.values():
                 self._facet(pipeline)
         elif name in ("$addFields", "$set") and isinstance(value, Mapping):
-            owned = self.facts.schema.owned.get(self.facts.tables[self.number])
-            self.ended |= owned is not None and owned.column in {str(key).lower() for key in value}
-            self._kept |= {str(key) for key in value}  # it may put something where nothing was found
+            self._set({str(key) for key in value})
         elif name == "$unwind":
             self._unwind(value)
         self.ended |= name in _ENDS
+
+    def _set(self, fields: set[str]) -> None:
+        """Note fields that are no longer what they were; what was looked up may now be there where nothing was found."""
+        owned = self.facts.schema.owned.get(self.facts.tables[self.number])
+        self.ended |= owned is not None and owned.column in {field.lower() for field in fields}
+        self._kept |= fields
+
+    def _look_up_graph(self, value: Mapping[str, Any]) -> None:
+        below = _Stages(self.facts, str(value.get("from")).lower(), self.depth + 1)
+        below.match(value.get("restrictSearchWithMatch"), below.restricted)
 
     def _unwind(self, value: Any) -> None:
         """Note that documents of which nothing was found are gone."""
@@ -201,10 +206,10 @@ class _Stages:
             return
         if not isinstance(condition, Mapping):
             raise NotUnderstood
+        self._conditions += len(condition)
+        if self._conditions > MAX_CONDITIONS:
+            raise NotUnderstood
         for key, value in condition.items():
-            self._conditions += 1
-            if self._conditions > MAX_CONDITIONS:
-                raise NotUnderstood
             if key == "$and":
                 for each in _listed(value):
                     self.match(each, restricted)
@@ -213,9 +218,12 @@ class _Stages:
             elif key == "$expr":
                 self._expression(value, restricted)
             elif isinstance(key, str) and key[:1] != "$" and _is_equality(value):
-                self.facts.bind(self.field(key), restricted)
-                if restricted is self.restricted and not self._in_or:
-                    self._is_found(key.partition(".")[0])
+                self._bind(key, restricted)
+
+    def _bind(self, key: str, restricted: Restricted) -> None:
+        self.facts.bind(self.field(key), restricted)
+        if not self._in_or:
+            self._is_found(key.partition(".")[0])
 
     def _match_or(self, branches: list[Any]) -> None:
         facts, said, outer = self.facts, [], self._in_or

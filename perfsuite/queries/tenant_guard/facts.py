@@ -1,7 +1,8 @@
 """What the conditions of a statement say of its tables, and which of them are thereby held to one tenant.
 
-A *node* is a column of one occurrence of a table. Conditions make nodes *bound* (equal to a value) or join them; a condition only
-says something of the occurrences that it can leave rows of out, which of a LEFT JOIN's ON are those to its right. Pure: no Django.
+A *node* is a column of one occurrence of a table. Conditions make nodes *bound* (equal to a value) or join them; a condition
+only says something of the occurrences that it can leave rows of out, which of a LEFT JOIN's ON are those to its right. Pure: no
+Django.
 """
 
 from __future__ import annotations
@@ -56,7 +57,6 @@ class Facts:
         )
 
     def _scoped(self) -> set[int]:
-        schema, tables = self.schema, self.tables
         bound = {node for node, restricted in self.bound if node[0] in restricted}
         edges = [(sources, node) for sources, node, restricted in self.joined if node[0] in restricted]
         scoped: set[int] = set()
@@ -67,27 +67,32 @@ class Facts:
                     bound.add(node)
                 if all(self._leads(source, node, scoped) for source in sources):
                     scoped.add(node[0])
-            for number, table in enumerate(tables):
-                owned = schema.owned.get(table)
-                if owned is not None and owned.column:
-                    if number in scoped:
-                        bound.add((number, owned.column))
-                    elif (number, owned.column) in bound:
-                        scoped.add(number)
-                elif any((number, column) in bound for column in schema.tenants.get(table, ())):
-                    scoped.add(number)
-            for number in scoped:
-                if tables[number] in schema.tenants:
-                    bound.update((number, key) for key in schema.keys_of(tables[number]))
+            self._follow(bound, scoped)
             if known == (len(bound), len(scoped)):
                 return scoped
+
+    def _follow(self, bound: set[Node], scoped: set[int]) -> None:
+        """Add which tables the bound columns hold to a tenant, and which columns are thereby bound."""
+        schema, tables = self.schema, self.tables
+        for number, table in enumerate(tables):
+            owned = schema.owned.get(table)
+            if owned is not None and owned.column:
+                if number in scoped:
+                    bound.add((number, owned.column))
+                elif (number, owned.column) in bound:
+                    scoped.add(number)
+            elif any((number, column) in bound for column in schema.tenants.get(table, ())):
+                scoped.add(number)
+        for number in scoped:
+            if tables[number] in schema.tenants:
+                bound.update((number, key) for key in schema.keys_of(tables[number]))
 
     def _leads(self, source: Node, node: Node, scoped: set[int]) -> bool:
         """Tell whether rows of the one table, held to a tenant, name the rows of the other or are named by them.
 
-        A row that belongs to a tenant's row is the tenant's, and so is a row of a declared table that a tenant's row names. A row of
-        another table that it names, such as a country, is everybody's; and two rows that only have a value in common, such as a
-        status, have no more to do with each other.
+        A row that belongs to a tenant's row is the tenant's, and so is a row of a declared table that a tenant's row names. A row
+        of another table that it names, such as a country, is everybody's; and two rows that only have a value in common, such as
+        a status, have no more to do with each other.
         """
         if source[0] not in scoped:
             return False

@@ -1,7 +1,7 @@
 """The execute wrapper that judges SQL, djongo's too; put on connections only while something is declared.
 
-A statement that came before and was in order costs one look-up. In ``raise`` a verdict is made before the statement runs; else the
-wrapper only notes where a statement came from, and what it comes to is worked out when the request is folded.
+A statement that came before and was in order costs one look-up. In ``raise`` a verdict is made before the statement runs; else
+the wrapper only notes where a statement came from, and what it comes to is worked out when the request is folded.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Whether a statement is Django's own work on a row that the host has in hand already.
 
-``lead.save()`` runs ``UPDATE ... WHERE id = ?``, ``lead.page`` and ``lead.notes.all()`` find rows by a key alone; the text cannot be
-told from ``Lead.objects.filter(pk=request.GET["id"])``, which is the leak that the guard is there for. Django's frames tell: they
-hold the row. How that row was found has been judged before, so it is enough that it belongs to the tenant in hand. The walk ends at the
-first line of the host's own code, so that what a receiver of a save does is not taken for the save. Costs a few microseconds,
-and only statements that look unscoped pay.
+``lead.save()`` runs ``UPDATE ... WHERE id = ?``, ``lead.page`` and ``lead.notes.all()`` find rows by a key alone; the text cannot
+be told from ``Lead.objects.filter(pk=request.GET["id"])``, which is the leak that the guard is there for. Django's frames tell:
+they hold the row. How that row was found has been judged before, so it is enough that it belongs to the tenant in hand. The walk
+ends at the first line of the host's own code, so that what a receiver of a save does is not taken for the save. Costs a few
+microseconds, and only statements that look unscoped pay.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _differs(value: object, tenant: Tenant) -> bool:
 
 def is_in_hand(rows: Rows) -> bool:
     """Tell whether the caller's statement is about a row that the host has in hand."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what it is there for
     for _ in range(MAX_FRAMES):
         if frame is None:
             return False

@@ -18,7 +18,7 @@ _TYPE_WORDS = frozenset(["varying", "precision", "with", "without", "time", "zon
 
 @dataclass
 class Outputs:
-    """What a query gives to the one around it: its columns by name or place, and the occurrences that a condition there reaches."""
+    """What a query gives to the one around it: its columns by name or place, and the occurrences that conditions there reach."""
 
     by_name: Callable[[str], Nodes] = lambda name: ()
     by_place: Callable[[int], Nodes] = lambda place: ()
@@ -123,9 +123,11 @@ def is_constant(tokens: Tokens) -> bool:
         if token.kind == "group":
             if not is_constant(token.inside):
                 return False
-        elif token.kind == "quoted" or (token.kind == "word" and not _is_no_column(tokens, i, token)):
-            return False
-        elif token.kind == "symbol" and token.text in "*;":
+        elif (
+            token.kind == "quoted"
+            or (token.kind == "word" and not _is_no_column(tokens, i, token))
+            or (token.kind == "symbol" and token.text in "*;")
+        ):
             return False
     return True
 

@@ -1,7 +1,7 @@
 """Judges MongoDB's commands where the listener sees them: for ``observe`` and ``warn``, and of the host's own clients.
 
-pymongo swallows what a listener raises, so nothing is raised here; in ``raise`` what a client of the host's own sends is logged. A
-command is judged when it is sent, since nothing of it is kept; only those on a declared collection, and aggregations, pay.
+pymongo swallows what a listener raises, so nothing is raised here; in ``raise`` what a client of the host's own sends is logged.
+A command is judged when it is sent, since nothing of it is kept; only those on a declared collection, and aggregations, pay.
 """
 
 from __future__ import annotations

@@ -77,9 +77,7 @@ class Reader:
         elif is_word(first, "delete"):
             self._read_delete(tokens, self._level(bodies))
         elif is_word(first, "truncate"):
-            names = [token for token in tokens[1:] if not is_word(token, "table", "only")]
-            for part in split(names, at_comma):
-                self.facts.occurrence(part[0].text if part else "")
+            self._read_truncate(tokens[1:])
         elif is_word(first, "declare"):
             at = next((i for i, token in enumerate(tokens) if is_word(token, "for")), len(tokens))
             if at + 1 >= len(tokens):
@@ -87,6 +85,11 @@ class Reader:
             self.read_statement(tokens[at + 1 :], bodies)
         elif not is_word(first, *_HARMLESS):
             raise NotUnderstood
+
+    def _read_truncate(self, tokens: Tokens) -> None:
+        names = [token for token in tokens if not is_word(token, "table", "only")]
+        for part in split(names, at_comma):
+            self.facts.occurrence(part[0].text if part else "")
 
     def _level(self, bodies: Mapping[str, Body], parent: Level | None = None) -> Level:
         self._levels += 1

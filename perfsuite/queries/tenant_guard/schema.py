@@ -17,7 +17,8 @@ KEYS = frozenset(["id", "_id"])
 class Owned:
     """A table whose rows belong to tenants.
 
-    ``column`` is empty where a row has no tenant of its own, only through another (``lead__tenant``): ``shown`` is what was declared.
+    ``column`` is empty where a row has no tenant of its own, only through another; ``shown`` is the column, or then the path to
+    it, ``lead__tenant``.
     """
 
     table: str

@@ -74,7 +74,8 @@ SELECT * FROM (SELECT id, tenant_id FROM lead UNION SELECT id, tenant_id FROM no
 WITH x AS (SELECT * FROM lead WHERE tenant_id = 5) SELECT * FROM x JOIN note ON note.lead_id = x.id
 WITH x AS (SELECT * FROM lead) SELECT * FROM x WHERE tenant_id = 5
 WITH x AS MATERIALIZED (SELECT id, tenant_id AS t FROM lead), y AS (SELECT * FROM x WHERE t = 5) SELECT * FROM y
-WITH RECURSIVE t(id, tenant_id) AS (SELECT id, tenant_id FROM page WHERE tenant_id = 5 UNION ALL SELECT p.id, p.tenant_id FROM page p JOIN t ON p.parent_id = t.id) SELECT * FROM t
+WITH RECURSIVE t(id, tenant_id) AS (SELECT id, tenant_id FROM page WHERE tenant_id = 5
+  UNION ALL SELECT p.id, p.tenant_id FROM page p JOIN t ON p.parent_id = t.id) SELECT * FROM t
 SELECT part.* FROM part JOIN lead ON part.lead_id = lead.id WHERE lead.tenant_id = 5
 UPDATE lead SET name = 'x', rank = rank + 1 WHERE lead.tenant_id = 5 AND lead.id = 1
 UPDATE lead SET name = n.text FROM note n WHERE n.lead_id = lead.id AND n.tenant_id = 5
@@ -124,7 +125,8 @@ lead: SELECT * FROM lead ORDER BY tenant_id = 5
 lead: SELECT * FROM lead a JOIN lead b ON a.status = b.status WHERE a.tenant_id = 5
 lead: SELECT * FROM lead l LEFT JOIN note n ON n.lead_id = l.id AND n.tenant_id = 5
 lead, note: SELECT * FROM lead l LEFT JOIN note n ON n.lead_id = l.id AND l.tenant_id = 5
-note: SELECT * FROM note n RIGHT JOIN lead l ON n.tenant_id = l.tenant_id AND l.tenant_id = 5 WHERE l.tenant_id = 5 AND n.x = (SELECT MAX(x) FROM note)
+note: SELECT * FROM note n RIGHT JOIN lead l ON n.tenant_id = l.tenant_id AND l.tenant_id = 5
+  WHERE l.tenant_id = 5 AND n.x = (SELECT MAX(x) FROM note)
 lead, note: SELECT * FROM lead l FULL JOIN note n ON n.lead_id = l.id AND l.tenant_id = 5
 lead: SELECT * FROM lead a JOIN country c ON a.country_id = c.id JOIN lead b ON b.country_id = c.id WHERE a.tenant_id = 5
 lead: SELECT * FROM lead, company WHERE company.id = 5
@@ -147,7 +149,8 @@ note: SELECT * FROM (SELECT id, x AS tenant_id FROM note UNION SELECT id, tenant
 lead: WITH x AS (SELECT * FROM lead) SELECT * FROM other
 lead: WITH x AS (SELECT * FROM lead) SELECT * FROM x a JOIN x b ON a.status = b.status WHERE a.tenant_id = 5
 lead: WITH gone AS (DELETE FROM lead RETURNING *) SELECT * FROM gone WHERE tenant_id = 5
-page: WITH RECURSIVE t AS (SELECT * FROM page WHERE tenant_id = 5 UNION ALL SELECT p.* FROM page p JOIN t ON p.kind = t.kind) SELECT * FROM t
+page: WITH RECURSIVE t AS (SELECT * FROM page WHERE tenant_id = 5
+  UNION ALL SELECT p.* FROM page p JOIN t ON p.kind = t.kind) SELECT * FROM t
 part: SELECT * FROM part WHERE lead_id = %s
 lead, part: SELECT * FROM part JOIN lead ON part.lead_id = lead.id
 lead: UPDATE lead SET name = 'x'

@@ -58,13 +58,13 @@ def test_a_list_of_a_thousand_placeholders_is_read() -> None:
     assert reached(f'SELECT * FROM "lead" WHERE "lead"."id" IN ({keys})') == "lead"
 
 
-WORDS = st.sampled_from(
-    "SELECT FROM WHERE lead note l tenant_id id = ? ( ) , . AND OR NOT IN EXISTS JOIN LEFT ON USING UNION ALL WITH AS x UPDATE SET "
-    "DELETE INSERT INTO VALUES CASE WHEN THEN END BETWEEN * ; :: [ ] \" ' ` TABLE RECURSIVE LATERAL ORDER BY GROUP".split()
-)
+WORDS = """
+SELECT FROM WHERE lead note l tenant_id id = ? ( ) , . AND OR NOT IN EXISTS JOIN LEFT ON USING UNION ALL WITH AS x UPDATE SET DELETE
+INSERT INTO VALUES CASE WHEN THEN END BETWEEN * ; :: [ ] " ' ` TABLE RECURSIVE LATERAL ORDER BY GROUP
+"""
 
 
-@given(st.lists(WORDS, max_size=40).map(" ".join))
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=40).map(" ".join))
 def test_no_order_of_words_breaks_it(text: str) -> None:
     assert isinstance(verdict(text), Verdict)
 
