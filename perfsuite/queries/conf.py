@@ -23,8 +23,8 @@ class QuerySettings(Section):
     tenant_owned: dict[str, Any] = option(
         {},
         help="Models and tables whose rows belong to tenants, with the field or column that says to which: "
-        '`{"shop.Lead": "tenant", "leads_archive": "tenant_id"}`; through another row: `{"shop.Note": "lead__tenant"}`. None takes '
-        "a model out that has the attribute `perfsuite_tenant`.",
+        '`{"shop.Lead": "tenant", "leads_archive": "tenant_id"}`; through another row: `{"shop.Note": "lead__tenant"}`. None '
+        "takes a model out that has the attribute `perfsuite_tenant`.",
     )
     tenant_guard: str = option(
         "observe",

@@ -34,15 +34,21 @@ _OF_OTHERS = frozenset(["$lookup", "$graphLookup", "$unionWith", "$facet"])
 def verdict_of_command(name: str, command: Mapping[str, Any], schema: Schema) -> Verdict:
     """Return what a command that pymongo is about to send comes to."""
     collection = str(command.get(name)).lower()
+    owned = schema.owned.get(collection)
     if name == "aggregate":
         pipeline = command.get("pipeline") or ()
-        if collection not in schema.owned and not _reads_others(pipeline):
+        if not _reads_others(pipeline) and (owned is None or _is_plainly_held(_first_match(pipeline), owned)):
             return FINE
         return verdict_of_pipeline(collection, pipeline, schema)
-    if collection not in schema.owned:
+    if owned is None:
         return FINE
     if name in _FILTERS:
-        return verdict_of_filters(collection, [command.get(_FILTERS[name])], schema)
+        condition = command.get(_FILTERS[name])
+        return (
+            FINE
+            if _is_plainly_held(condition, owned)
+            else verdict_of_filters(collection, [condition], schema)
+        )
     if name in _BATCHES:
         batch = command.get(_BATCHES[name])
         filters = [each.get("q") for each in batch or () if isinstance(each, Mapping)]
@@ -74,6 +80,26 @@ def verdict_of_pipeline(collection: str, pipeline: Any, schema: Schema) -> Verdi
 
 def _reads_others(pipeline: Any) -> bool:
     return any(not _OF_OTHERS.isdisjoint(stage) for stage in pipeline if isinstance(stage, Mapping))
+
+
+def _first_match(pipeline: Any) -> Any:
+    first = next(iter(pipeline), None)
+    return first.get("$match") if isinstance(first, Mapping) else None
+
+
+def _is_plainly_held(condition: Any, owned: Owned) -> bool:
+    """Tell whether a filter names the tenant at its top or in its first ``$and``, as most do: the quick way to say so."""
+    if not isinstance(condition, Mapping):
+        return False
+    among = condition.get("$and", ())
+    for each in (condition, *(among if isinstance(among, (list, tuple)) else ())):
+        if (
+            isinstance(each, Mapping)
+            and (value := each.get(owned.column)) is not None
+            and _is_equality(value)
+        ):
+            return True
+    return False
 
 
 def _judged(facts: Facts) -> Verdict:
