@@ -68,9 +68,7 @@ _OF_DJANGO = {
     "db/models/fields/related_descriptors.py": _RELATED,
     "contrib/contenttypes/fields.py": _RELATED,
 }
-_ACTS = frozenset(
-    ["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator"]
-)
+_ACTS = frozenset(["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator"])
 _kinds: dict[str, int] = {}
 _shown: dict[str, str] = {}
 
@@ -103,7 +101,7 @@ class Seen:
                 if descriptor is self.descriptor:
                     return self.site
             return self._look()
-        if self.count & (self.count - 1) == 0 or self.count == 3:
+        if self.count & (self.count - 1) == 0 or self.count == 3:  # noqa: PLR2004 - powers of two: the search is long there
             return self._look()
         return self.site
 
@@ -235,9 +233,7 @@ def _frames_of(waiting: Any) -> list[FrameType]:
     """Return the frames of a coroutine and of what it awaits, the outermost first."""
     frames: list[FrameType] = []
     while waiting is not None and len(frames) < MAX_FRAMES:
-        if (
-            type(waiting).__name__ == "async_generator_asend"
-        ):  # the step of an ``async for``; its generator has no name there
+        if type(waiting).__name__ == "async_generator_asend":  # the step of an ``async for``; its generator has no name there
             waiting = next(filter(inspect.isasyncgen, gc.get_referents(waiting)), None)
         for kind in ("cr", "ag", "gi"):
             frame = getattr(waiting, f"{kind}_frame", None)

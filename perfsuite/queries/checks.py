@@ -53,8 +53,8 @@ def check_tenant_guard(**kwargs: Any) -> list[checks.CheckMessage]:
     """Report declarations that cannot be meant (E001), a mode that there is not (E002), and a table that is none (W010)."""
     found: list[checks.CheckMessage] = []
     for problem in declaration().problems:
-        level = checks.Error if problem.number.startswith("E") else checks.Warning
-        found.append(level(problem.message, hint=problem.hint, id=f"perfsuite_queries.{problem.number}"))
+        level = checks.Error if problem.id.endswith("E001") else checks.Warning
+        found.append(level(problem.message, hint=problem.hint, id=problem.id))
     mode = QuerySettings.get().tenant_guard
     if mode not in MODES:
         message = f"PERFSUITE['QUERIES']['TENANT_GUARD'] is {mode!r}, so the guard only observes."

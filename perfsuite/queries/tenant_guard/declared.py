@@ -18,9 +18,9 @@ ATTRIBUTE = "perfsuite_tenant"
 
 @dataclass(frozen=True)
 class Problem:
-    """What cannot be meant in a declaration: the check's number, what is so, and what to type."""
+    """What cannot be meant in a declaration: the check's id, what is so, and what to type."""
 
-    number: str
+    id: str
     message: str
     hint: str
 
@@ -47,7 +47,9 @@ class _Reader:
         where = f"PERFSUITE['QUERIES']['TENANT_OWNED'][{name!r}]"
         if value is not None and not (isinstance(value, str) and value):
             hint = "Write the name of the field or column that says whose a row is, or None for none."
-            self.problems.append(Problem("E001", f"{where} is {value!r}, not the name of a field.", hint))
+            self.problems.append(
+                Problem("perfsuite_queries.E001", f"{where} is {value!r}, not the name of a field.", hint)
+            )
         elif "." in name:
             self._read_model(where, name, value)
         elif value is not None:
@@ -59,7 +61,7 @@ class _Reader:
         except (LookupError, ValueError):
             known = {model._meta.label.lower(): model._meta.label for model in apps.get_models()}
             message = f"{where} names a model that does not exist."
-            self.problems.append(Problem("E001", message, _did_you_mean(label, known)))
+            self.problems.append(Problem("perfsuite_queries.E001", message, _did_you_mean(label, known)))
             return
         if value is None:
             self.without.add(model._meta.concrete_model or model)
@@ -75,7 +77,7 @@ class _Reader:
         if table.lower() not in known and close:
             message = f"{where} names a table of no model, and {known[close[0]]!r} is one."
             hint = f"Did you mean {known[close[0]]!r}? If the table is right, silence this check."
-            self.problems.append(Problem("W010", message, hint))
+            self.problems.append(Problem("perfsuite_queries.W010", message, hint))
         self.owned[table.lower()] = Owned(table.lower(), column.lower(), column)
 
     def add(self, where: str, model: type[Model], path: str) -> None:
@@ -87,12 +89,14 @@ class _Reader:
         except FieldDoesNotExist:
             known = {each.name: each.name for each in meta.get_fields() if hasattr(each, "attname")}
             message = f"{where} is {path!r}, but {meta.label} has no field {first!r}."
-            self.problems.append(Problem("E001", message, _did_you_mean(first, known)))
+            self.problems.append(Problem("perfsuite_queries.E001", message, _did_you_mean(first, known)))
             return
         column = getattr(named, "column", None)
         if not column:
             hint = "Write the name of a field that is a column of the model's table."
-            self.problems.append(Problem("E001", f"{where} is {path!r}, which is no column.", hint))
+            self.problems.append(
+                Problem("perfsuite_queries.E001", f"{where} is {path!r}, which is no column.", hint)
+            )
             return
         holder = named.model._meta  # of a field that is inherited, the parent
         concrete = meta.concrete_model or model
