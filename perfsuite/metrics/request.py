@@ -19,8 +19,9 @@ NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
 # One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
-# it took; and whether it failed. A plain tuple, since a request makes many, or a list where more time may be added to it.
-Statement = tuple[Any, str, float, bool] | list[Any]
+# it took; whether it failed; and whatever else that app tells its own fold. A plain tuple, since a request makes many, or a list
+# where more time may be added to it.
+Statement = tuple[Any, ...] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
@@ -29,7 +30,17 @@ MAX_HELD = 1_000
 class Tally:
     """What one request has done so far."""
 
-    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request", "tenant_notes")
+    __slots__ = (
+        "closed",
+        "discarded",
+        "folded_count",
+        "folded_s",
+        "held",
+        "request",
+        "request_id",
+        "seen",
+        "tenant_notes",
+    )
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
@@ -40,6 +51,9 @@ class Tally:
         self.closed = False
         # Statements to be judged by the tenant guard of the queries app, if there are any.
         self.tenant_notes: list[Any] | None = None
+        self.request_id = ""
+        # What came before in this request, by whatever the app that notes it tells it apart.
+        self.seen: dict[Any, Any] = {}
 
     def route(self, status: int = 200) -> str:
         """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""
@@ -70,7 +84,8 @@ class Tally:
 
 
 def _seconds(statements: Iterable[Statement]) -> float:
-    return sum([statement[2] for statement in statements])
+    seconds: list[float] = [statement[2] for statement in statements]
+    return sum(seconds)
 
 
 @dataclass

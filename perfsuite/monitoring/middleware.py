@@ -197,6 +197,7 @@ def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
     span.status, span.sent_bytes = status, sent_bytes
     span.route, span.method = tally.route(status), request.method
     span.length = request.META.get("CONTENT_LENGTH")
+    tally.request_id = request.META.get("HTTP_X_REQUEST_ID", "")
     tally.request = None  # it may hold an upload
     held = len(tally.held)
     if held > MAX_HELD_LATER or seconds >= prompt.from_s:

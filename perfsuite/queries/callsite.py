@@ -15,12 +15,13 @@ import os
 import sys
 import sysconfig
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import django
 from django.conf import settings
 
 import perfsuite
+from perfsuite.queries.repeats import NOWHERE, Site
 
 # Deeper stacks are not followed to their end; a template's includes, each some ten frames, fit in.
 MAX_FRAMES = 400
@@ -29,24 +30,7 @@ MAX_TASKS = 1_000
 MAX_FILES = 5_000
 
 
-class Site(NamedTuple):
-    """Where a statement comes from.
-
-    ``where`` is the line, ``app/views.py:42 in listing``, or "". ``relation`` is the field whose reading ran it, ``shop.Book.author``;
-    ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``, ``exists``, ...);
-    ``by`` is "" for the ORM, "raw" for SQL of the host's, "form" where Django's forms repeat it, "deferred" and "generic" for
-    such a field.
-    """
-
-    where: str = ""
-    relation: str = ""
-    owner: str = ""
-    act: str = ""
-    by: str = ""
-
-
-NOWHERE = Site()
-
+_getframe = sys._getframe  # noqa: SLF001 - the only way to a frame that costs nothing
 _SKIP, _HOST, _PACKAGE, _STOP, _THREAD, _QUERY, _ORM, _RELATED, _FORM = range(9)
 _DJANGO = os.path.dirname(django.__file__) + os.sep
 _PERFSUITE = os.path.dirname(perfsuite.__file__) + os.sep
@@ -68,7 +52,9 @@ _OF_DJANGO = {
     "db/models/fields/related_descriptors.py": _RELATED,
     "contrib/contenttypes/fields.py": _RELATED,
 }
-_ACTS = frozenset(["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator"])
+_ACTS = frozenset(
+    ["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator"]
+)
 _kinds: dict[str, int] = {}
 _shown: dict[str, str] = {}
 
@@ -91,23 +77,25 @@ class Seen:
         """Return where the statement in hand comes from. Cheap if it is where the last one came from."""
         if self.code is not None:
             try:
-                frame = sys._getframe(self.depth)
+                frame = _getframe(self.depth)
             except ValueError:  # a shorter stack
                 return self._look()
             if frame.f_code is self.code and frame.f_lasti == self.instruction:
                 if self.descriptor is None:
                     return self.site
-                descriptor = sys._getframe(self.descriptor_depth).f_locals.get("self")
+                descriptor = _getframe(self.descriptor_depth).f_locals.get("self")
                 if descriptor is self.descriptor:
                     return self.site
             return self._look()
-        if self.count & (self.count - 1) == 0 or self.count == 3:  # noqa: PLR2004 - powers of two: the search is long there
+        if (
+            self.count & (self.count - 1) == 0 or self.count == 3
+        ):  # at powers of two: the search is long there
             return self._look()
         return self.site
 
     def _look(self) -> Site:
         self.code = self.descriptor = None
-        self.site = _Look(self).site(sys._getframe(2))
+        self.site = _Look(self).site(_getframe(2))
         return self.site
 
 
@@ -226,14 +214,16 @@ def call_site() -> str:
 
 def site_of_caller() -> Site:
     """Return where the caller's statement comes from."""
-    return _Look().site(sys._getframe(1))
+    return _Look().site(_getframe(1))
 
 
 def _frames_of(waiting: Any) -> list[FrameType]:
     """Return the frames of a coroutine and of what it awaits, the outermost first."""
     frames: list[FrameType] = []
     while waiting is not None and len(frames) < MAX_FRAMES:
-        if type(waiting).__name__ == "async_generator_asend":  # the step of an ``async for``; its generator has no name there
+        if (
+            type(waiting).__name__ == "async_generator_asend"
+        ):  # the step of an ``async for``; its generator has no name there
             waiting = next(filter(inspect.isasyncgen, gc.get_referents(waiting)), None)
         for kind in ("cr", "ag", "gi"):
             frame = getattr(waiting, f"{kind}_frame", None)
@@ -260,21 +250,25 @@ def _kind_of(filename: str) -> int:
         if inside.startswith("forms/"):
             return _FORM
         return _OF_DJANGO.get(inside, _ORM if inside.startswith("db/models/") else _SKIP)
-    if filename.startswith(_PERFSUITE):
-        return _STOP if filename.startswith(os.path.join(_PERFSUITE, "monitoring")) else _SKIP
-    if filename.startswith("<"):
+    if filename.startswith(_PERFSUITE + "monitoring"):
+        return _STOP
+    if filename.startswith((_PERFSUITE, "<")):
         return _SKIP
     for folder in _INSTALLED:
         if folder in filename:
             package = filename.split(folder, 1)[1].split(os.sep, 1)[0].removesuffix(".py")
-            if package == _project():
-                return _HOST
-            if package == "asgiref" and filename.endswith("sync.py"):
-                return _THREAD
-            if package == "django_mongodb_backend":
-                return _ORM
-            return _SKIP if package in _DRIVERS else _PACKAGE
+            return _kind_of_package(package, filename)
     return _SKIP if filename.startswith(_LIBRARIES) else _HOST
+
+
+def _kind_of_package(package: str, filename: str) -> int:
+    if package == _project():
+        return _HOST
+    if package == "asgiref" and filename.endswith("sync.py"):
+        return _THREAD
+    if package == "django_mongodb_backend":
+        return _ORM
+    return _SKIP if package in _DRIVERS else _PACKAGE
 
 
 def _project() -> str:

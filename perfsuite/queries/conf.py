@@ -10,7 +10,7 @@ from perfsuite.conf import Section, option
 
 @dataclass(frozen=True)
 class QuerySettings(Section):
-    """What counts as slow, and which tables belong to tenants."""
+    """What counts as slow, as repeated, as too many; whether parameters are kept; and which tables belong to tenants."""
 
     section: ClassVar[str] = "QUERIES"
 
@@ -38,4 +38,35 @@ class QuerySettings(Section):
     tenant_allowed_routes: tuple[str, ...] = option(
         (),
         help="Routes whose statements may reach the rows of all tenants, with `*` for anything: `/admin/*`.",
+    )
+    n_plus_one_count: int = option(
+        5,
+        minimum=2,
+        help="Repetitions from which on one line's statement, row by row, is an N+1, if they took N_PLUS_ONE_MS together.",
+    )
+    n_plus_one_ms: float = option(
+        20.0,
+        minimum=0,
+        help="Milliseconds that fewer than N_PLUS_ONE_ANY_COUNT repetitions must take to be an N+1.",
+    )
+    n_plus_one_any_count: int = option(
+        10, minimum=2, help="Repetitions from which on they are an N+1 however short they took."
+    )
+    duplicate_count: int = option(
+        3,
+        minimum=2,
+        help="How often a request reads the same with the same parameters until it is a duplicate.",
+    )
+    chatty_count: int = option(
+        50,
+        minimum=1,
+        help="Statements that a request may run, those of an N+1 or of duplicates apart, before it is chatty.",
+    )
+    capture_params: bool = option(
+        False,
+        help="Whether the parameters of remembered statements are kept in the store; they are your users' data.",
+    )
+    mask_params: str = option(
+        "",
+        help="Dotted path of a function that takes a statement and the list of its parameters and returns the list that is kept.",
     )

@@ -19,6 +19,7 @@ from perfsuite.metrics.request import MAX_HELD, current, on_fold, prompt
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import MAX_CACHED, MAX_CACHED_CHARS, MAX_SQL_CHARS
 from perfsuite.queries.statements import fold_statements, guard
+from perfsuite.queries.tracing import capture, trace
 from perfsuite.queries.translation import note_djongo_statement
 
 # Django writes each statement anew; one that came before is held as the text that it was then, so that the new one's memory
@@ -44,8 +45,9 @@ def note_statement(
         try:
             seconds = perf_counter() - started
             text = (_texts.get(sql) if type(sql) is str else None) or _first(sql, context)
-            held = tally.held
-            held.append((text, context["connection"].alias, seconds, failed))
+            alias, held = context["connection"].alias, tally.held
+            traced = trace(tally, text, alias, params, many, seconds, failed)
+            held.append((text, alias, seconds, failed, *traced))
             if len(held) >= MAX_HELD:
                 fold_statements((tally,), tally.route())
         except Exception as exc:  # noqa: BLE001 - the guard's
@@ -116,4 +118,5 @@ def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
     if setting == "PERFSUITE":
         # No statement of a shorter request can be slow.
         prompt.from_s = QuerySettings.get().slow_query_ms / 1e3
+        capture.on = QuerySettings.get().capture_params
         install() if MetricsSettings.get().enabled else uninstall()

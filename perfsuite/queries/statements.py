@@ -15,7 +15,7 @@ from django.db import connections
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
-from perfsuite.queries import kinds
+from perfsuite.queries import findings, kinds
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.fingerprint import shape as sql_shape
@@ -58,9 +58,9 @@ class Command:
 Text = str | Shape
 
 # A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
-# a tuple, with its shape and its documents in place of the command.
+# a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
 Entry = list[Any]
-Ended = tuple[tuple[Shape, "int | None"], str, float, bool]
+Ended = tuple[Any, ...]
 
 
 def note(tally: Tally, entry: Entry | Ended) -> None:
@@ -74,15 +74,18 @@ def note(tally: Tally, entry: Entry | Ended) -> None:
 def fold_statements(tallies: Sequence[Tally], route: str) -> None:
     """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
     try:
-        statements = [statement for tally in tallies if tally.held for statement in tally.take_held()]
+        statements = _take(tallies, route)
         if not statements:
             return
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         # A text that comes again, as in N+1 queries, is looked at once.
         us_by_text: dict[tuple[Text, str], list[float]] = {}
+        firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
         documents_by_text: dict[tuple[Text, str], list[float]] = {}
         observations: list[Observation] = []
-        for what, alias, seconds, failed in statements:
+        for its in statements:
+            statement = its[1]
+            what, alias, seconds, failed = statement[0], statement[1], statement[2], statement[3]
             text: Text = what
             if type(what) is not str:
                 text, documents = what if type(what) is tuple else _settled(what, alias)
@@ -91,14 +94,11 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             values = us_by_text.get((text, alias))
             if values is None:
                 values = us_by_text[text, alias] = []
+                firsts[text, alias] = its
             values.append(seconds * 1e6)
             if failed or seconds >= slow_s:
-                labels = (shape_of(text, alias).fingerprint, alias, route)
-                observations += _remarkable(labels, seconds, failed, slow_s)
-        for (text, alias), values in us_by_text.items():
-            fingerprint, operation = shape_of(text, alias)
-            observations.append((kinds.ALL, (alias, operation), values))
-            observations.append((kinds.FINGERPRINT, (fingerprint, alias, route), values))
+                observations += _remarkable(shape_of(text, alias), its, route, slow_s)
+        observations += _by_text(us_by_text, firsts, route)
         for (text, alias), documents in documents_by_text.items():
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
@@ -106,6 +106,34 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         recorder.observe_many(tuple(observations))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
+
+
+def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
+    """Take the statements out of the tallies, each with its own, and sight what those of each request come to."""
+    statements: list[tuple[Tally, Any]] = []
+    for tally in tallies:
+        if tally.held:
+            taken = tally.take_held()
+            statements += [(tally, statement) for statement in taken]
+            if findings.may_hold_findings(tally, taken):
+                findings.tell(tally, _plain(taken), shape_of, route)
+            tally.seen.clear()
+    return statements
+
+
+def _by_text(
+    us_by_text: dict[tuple[Text, str], list[float]],
+    firsts: dict[tuple[Text, str], tuple[Tally, Any]],
+    route: str,
+) -> Iterator[Observation]:
+    """Yield what is counted of all statements, and remember the first of each series as an exemplar."""
+    for (text, alias), values in us_by_text.items():
+        shape = shape_of(text, alias)
+        labels = (shape.fingerprint, alias, route)
+        yield kinds.ALL, (alias, shape.operation), values
+        yield kinds.FINGERPRINT, labels, values
+        if findings.is_first(labels):
+            findings.remember(labels, shape, *firsts[text, alias])
 
 
 def shape_of(text: Text, alias: str) -> Shape:
@@ -117,19 +145,31 @@ def shape_of(text: Text, alias: str) -> Shape:
     return sql_shape(text, _is_mysql[alias])
 
 
+def _plain(statements: list[Any]) -> list[Any]:
+    """Return statements as repeats.py takes them, commands by their shape."""
+    return [each if type(each[0]) is str else (_shape(*each[:2]), *each[1:]) for each in statements]
+
+
+def _shape(what: Any, alias: str) -> Shape:
+    return what[0] if type(what) is tuple else what.shape(alias)  # type: ignore[no-any-return]  # a command
+
+
 def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:
     """Return the shape of a command that is counted now, and the documents it returned."""
     command.folded = True
     return command.shape(alias), command.documents
 
 
-def _remarkable(
-    labels: tuple[str, str, str], seconds: float, failed: bool, slow_s: float
-) -> Iterator[Observation]:
-    """Yield what is counted of a slow or failed statement, and log a slow one."""
+def _remarkable(shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float) -> Iterator[Observation]:
+    """Yield what is counted of a slow or failed statement, remember it, and log and sight a slow one."""
+    tally, statement = its
+    alias, seconds, failed = statement[1], statement[2], statement[3]
+    labels = (shape.fingerprint, alias, route)
+    findings.remember(labels, shape, tally, statement)
     if seconds >= slow_s:
         yield kinds.SLOW, labels, seconds * 1e6
         _log_slow(*labels, seconds, slow_s)
+        findings.tell_slow(labels, shape, tally, statement, slow_s)
     if failed:
         yield kinds.FAILED, labels, seconds * 1e6
 

@@ -48,7 +48,11 @@ class _Reader:
         if value is not None and not (isinstance(value, str) and value):
             hint = "Write the name of the field or column that says whose a row is, or None for none."
             self.problems.append(
-                Problem("perfsuite_queries.E001", f"{where} is {value!r}, not the name of a field.", hint)
+                Problem(
+                    id="perfsuite_queries.E010",
+                    message=f"{where} is {value!r}, not the name of a field.",
+                    hint=hint,
+                )
             )
         elif "." in name:
             self._read_model(where, name, value)
@@ -61,7 +65,9 @@ class _Reader:
         except (LookupError, ValueError):
             known = {model._meta.label.lower(): model._meta.label for model in apps.get_models()}
             message = f"{where} names a model that does not exist."
-            self.problems.append(Problem("perfsuite_queries.E001", message, _did_you_mean(label, known)))
+            self.problems.append(
+                Problem(id="perfsuite_queries.E010", message=message, hint=_did_you_mean(label, known))
+            )
             return
         if value is None:
             self.without.add(model._meta.concrete_model or model)
@@ -77,7 +83,7 @@ class _Reader:
         if table.lower() not in known and close:
             message = f"{where} names a table of no model, and {known[close[0]]!r} is one."
             hint = f"Did you mean {known[close[0]]!r}? If the table is right, silence this check."
-            self.problems.append(Problem("perfsuite_queries.W010", message, hint))
+            self.problems.append(Problem(id="perfsuite_queries.W010", message=message, hint=hint))
         self.owned[table.lower()] = Owned(table.lower(), column.lower(), column)
 
     def add(self, where: str, model: type[Model], path: str) -> None:
@@ -89,13 +95,19 @@ class _Reader:
         except FieldDoesNotExist:
             known = {each.name: each.name for each in meta.get_fields() if hasattr(each, "attname")}
             message = f"{where} is {path!r}, but {meta.label} has no field {first!r}."
-            self.problems.append(Problem("perfsuite_queries.E001", message, _did_you_mean(first, known)))
+            self.problems.append(
+                Problem(id="perfsuite_queries.E010", message=message, hint=_did_you_mean(first, known))
+            )
             return
         column = getattr(named, "column", None)
         if not column:
             hint = "Write the name of a field that is a column of the model's table."
             self.problems.append(
-                Problem("perfsuite_queries.E001", f"{where} is {path!r}, which is no column.", hint)
+                Problem(
+                    id="perfsuite_queries.E010",
+                    message=f"{where} is {path!r}, which is no column.",
+                    hint=hint,
+                )
             )
             return
         holder = named.model._meta  # of a field that is inherited, the parent

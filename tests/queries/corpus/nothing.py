@@ -337,7 +337,7 @@ def many_at_once_by_cursor(request: HttpRequest) -> HttpResponse:
 
 @fine
 def different_filters_of_one_table(request: HttpRequest) -> HttpResponse:
-    books = Book.objects
+    books = Book.objects.select_related("author")
     return texts([
         *books.filter(title="book 1"),
         *books.filter(pages=1),

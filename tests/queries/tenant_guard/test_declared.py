@@ -13,13 +13,13 @@ from perfsuite.queries.tenant_guard.schema import Owned
 from tests.testapp.models import Author, Book, PaperBook
 
 WRONG: list[tuple[dict[str, Any], str, str, str]] = [
-    ({"testapp.Bok": "author"}, "E001", "names a model that does not exist", "Did you mean 'testapp.Book'?"),
-    ({"nothing.Xyzzyq": "author"}, "E001", "names a model that does not exist", "Known are"),
-    ({"a.b.c": "author"}, "E001", "names a model that does not exist", ""),
-    ({"testapp.Book": "auhtor"}, "E001", "testapp.Book has no field 'auhtor'", "Did you mean 'author'?"),
-    ({"testapp.Author": "books"}, "E001", "is no column", "a column of the model's table"),
-    ({"testapp.Book": 5}, "E001", "not the name of a field", "or None"),
-    ({"testapp.Book": ""}, "E001", "not the name of a field", "or None"),
+    ({"testapp.Bok": "author"}, "E010", "names a model that does not exist", "Did you mean 'testapp.Book'?"),
+    ({"nothing.Xyzzyq": "author"}, "E010", "names a model that does not exist", "Known are"),
+    ({"a.b.c": "author"}, "E010", "names a model that does not exist", ""),
+    ({"testapp.Book": "auhtor"}, "E010", "testapp.Book has no field 'auhtor'", "Did you mean 'author'?"),
+    ({"testapp.Author": "books"}, "E010", "is no column", "a column of the model's table"),
+    ({"testapp.Book": 5}, "E010", "not the name of a field", "or None"),
+    ({"testapp.Book": ""}, "E010", "not the name of a field", "or None"),
     ({"testapp_bok": "author_id"}, "W010", "names a table of no model", "Did you mean 'testapp_book'?"),
 ]
 
@@ -38,7 +38,7 @@ def test_a_declaration_that_cannot_be_meant_is_a_check(
 def test_a_mode_that_there_is_not_is_a_check() -> None:
     with override_settings(PERFSUITE={"QUERIES": {"TENANT_GUARD": "rise"}}):
         (found,) = check_tenant_guard()
-    assert found.id == "perfsuite_queries.E002"
+    assert found.id == "perfsuite_queries.E011"
     assert "'raise'" in (found.hint or "")
 
 
