@@ -43,7 +43,7 @@ class Tally:
 
     __slots__ = (
         "cache_s", "closed", "commands", "discarded", "folded_count", "folded_s", "held", "mongodb_s", "notes", "request",
-        "request_id", "seen",
+        "request_id", "seen", "tenant_notes",
     )  # fmt: skip
 
     def __init__(self, request: HttpRequest | None = None) -> None:
@@ -53,6 +53,8 @@ class Tally:
         self.folded_s = self.mongodb_s = self.cache_s = 0.0
         self.notes: Any = None
         self.discarded = self.closed = False
+        # Statements to be judged by the tenant guard of the queries app, if there are any.
+        self.tenant_notes: list[Any] | None = None
         self.request_id = ""
         # What came before in this request, by whatever the app that notes it tells it apart.
         self.seen: dict[Any, Any] = {}

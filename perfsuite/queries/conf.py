@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from perfsuite.conf import Section, option
 
 
 @dataclass(frozen=True)
 class QuerySettings(Section):
-    """What counts as slow, as repeated, as too many, as large and as long; and whether parameters are kept."""
+    """What counts as slow, as repeated, as too many, as large and as long; what is kept; and which tables belong to tenants."""
 
     section: ClassVar[str] = "QUERIES"
 
@@ -61,9 +61,29 @@ class QuerySettings(Section):
         help="Rows of a model from which on a request is told which of their columns it did not use.",
     )
     wide_rows_sample: int = option(
-        100,
+        0,
         minimum=0,
-        help="One request in so many is watched for the columns that it uses; with DEBUG, every one. 0: none, ever.",
+        help="One request in so many is watched for the columns that it uses, none with 0; with DEBUG, every one. Meanwhile "
+        "reading an attribute of any model is slower, in all threads.",
+    )
+    tenant_owned: dict[str, Any] = option(
+        {},
+        help="Models and tables whose rows belong to tenants, with the field or column that says to which: "
+        '`{"shop.Lead": "tenant", "leads_archive": "tenant_id"}`; through another row: `{"shop.Note": "lead__tenant"}`. None '
+        "takes a model out that has the attribute `perfsuite_tenant`.",
+    )
+    tenant_guard: str = option(
+        "observe",
+        help="What becomes of a statement that reaches such a table without its tenant: `observe` makes it a finding, `warn` "
+        "logs it too, `raise` raises `perfsuite.exceptions.UnscopedStatement` in place of running it, `off` does nothing.",
+    )
+    tenant_guard_always: bool = option(
+        False,
+        help="Judge statements also where no tenant is current: in commands, tasks, and requests that belong to none.",
+    )
+    tenant_allowed_routes: tuple[str, ...] = option(
+        (),
+        help="Routes whose statements may reach the rows of all tenants, with `*` for anything: `/admin/*`.",
     )
     n_plus_one_count: int = option(
         5,

@@ -22,6 +22,11 @@ ROWS = declare(
 OUTSIDE = declare(Kind("queries.outside", "count", ("route",), cap=200, percentiles=False)).name
 CONNECT = declare(Kind("queries.connect", "us", ("alias",), cap=100)).name
 TRANSACTION = declare(Kind("queries.transaction", "us", ("alias",), cap=100)).name
+# Statements that reached a tenant's table without its tenant, and those on one that the tenant guard could not read.
+UNSCOPED = declare(Kind("queries.unscoped", "count", ("table", "route"), cap=300, percentiles=False)).name
+UNJUDGED = declare(
+    Kind("queries.unjudged", "count", ("fingerprint", "alias", "route"), cap=300, percentiles=False)
+).name
 POOL_LIMIT = declare(Kind("pools.limit", "count", ("pool",), cap=50, percentiles=False)).name
 POOL_OPEN = declare(Kind("pools.open", "count", ("pool",), cap=50, percentiles=False)).name
 POOL_IN_USE = declare(Kind("pools.in_use", "count", ("pool",), cap=50, percentiles=False)).name

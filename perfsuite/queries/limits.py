@@ -18,14 +18,14 @@ class Limits:
     slow_s: float = 0.1
     long_s: float = 1.0
     wide_rows: int = 100
-    sample_every: int = 100
+    sample_every: int = 0
 
     def follow(self, options: QuerySettings) -> None:
-        """Take over the options; with DEBUG, every request is sampled, unless none is to be."""
+        """Take over the options; with DEBUG, every request is sampled."""
         self.rows, self.large = options.unbounded_rows, options.large_table_rows
         self.slow_s, self.long_s = options.slow_query_ms / 1e3, options.long_transaction_ms / 1e3
         self.wide_rows = options.wide_rows
-        self.sample_every = 1 if settings.DEBUG and options.wide_rows_sample else options.wide_rows_sample
+        self.sample_every = 1 if settings.DEBUG else options.wide_rows_sample
 
 
 limits = Limits()

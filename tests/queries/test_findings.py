@@ -125,7 +125,9 @@ def test_parameters_are_remembered_only_if_asked_for_and_then_as_the_mask_leaves
     assert remembered(recorded)[0]["params"] == ["open", 7]
 
     settings.PERFSUITE = {"QUERIES": {"CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.stars"}}
-    in_a_request(lambda: note(f"{GET} AND c = %s", ("open", 7)))  # of one statement, few are remembered in a minute
+    in_a_request(
+        lambda: note(f"{GET} AND c = %s", ("open", 7))
+    )  # of one statement, few are remembered in a minute
     assert remembered(recorded)[0]["params"] == ["***", "***"]
 
     settings.PERFSUITE = {"QUERIES": {"CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.broken"}}
