@@ -31,6 +31,8 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(guard, "_guards", list(guard._guards))
     # What other apps have to say with each flush, such as how this run's own pools are. A test may undo all that is patched.
     sources, recorder._sources = recorder._sources, []
+    # Changed settings have them say it again.
+    monkeypatch.setattr(recorder, "before_take", lambda source: None)
     # Changed settings have the caches recorded again; those that other tests have used are of no interest here.
     monkeypatch.setattr(engine, "_engines", {})
     _reset()
