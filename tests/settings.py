@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     *perfsuite.APPS,
     "tests.testapp",
+    "tests.queries.corpus_rows",
     "tests.queries.corpus",
 ]
 MIDDLEWARE = [

@@ -1,8 +1,10 @@
 """Exemplars: single instances of a series with their details, such as its slowest statement with its text and call site.
 
-In a process, ``remember`` keeps the slowest and the most recent of each series between two flushes. The leader leaves a few of
-the slowest and of the most recent in the store. What is worth remembering, and what may be remembered of it, is the caller's
-decision: nothing is taken out of ``data`` here.
+In a process, ``remember`` keeps the slowest and the most recent of each series between two flushes. A process writes the most
+recent of a series once a minute at most, and the slowest if it is slower than what it has written within an hour: on a busy site,
+all of them would outweigh the numbers. The leader leaves a few of the slowest and of the most recent in the store.
+
+What is worth remembering, and what may be remembered of it, is the caller's decision: nothing is taken out of ``data`` here.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ from perfsuite.metrics.storages import StoredExemplar, get_storage
 MAX_SERIES = 500
 MAX_CHARS = 2_000_000
 MAX_DATA_CHARS = 20_000
+# Series of which a process knows what it has written; beyond, it forgets all and begins anew.
+MAX_WRITTEN = 5_000
+RECENT_EVERY_S = 60
+SLOWEST_FOR_S = 3_600
 # The name under which exemplars stand in self.dropped and self.folded.
 NAME = "exemplars"
 
@@ -37,6 +43,14 @@ class Instance(NamedTuple):
     value: float
     at: float
     data: str
+
+
+class Written(NamedTuple):
+    """What this process has written of a series: when the most recent, and when and how slow the slowest."""
+
+    recent_at: float = -math.inf
+    slowest_at: float = -math.inf
+    slowest: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Exemplars:
     def _reset(self) -> None:
         self._lock = threading.RLock()  # reentrant for the same reason as the recorder's
         self._held: dict[SeriesKey, tuple[Instance, Instance]] = {}
+        self._written: dict[str, Written] = {}
         self._chars = 0
         self._folded = 0
 
@@ -86,7 +101,7 @@ class Exemplars:
         self._chars += _chars(*kept) - before
 
     def take(self, writer: str) -> list[StoredExemplar]:
-        """Take out the slowest and the most recent of each series since the last call, one row if they are the same.
+        """Take out what is to be written of what was remembered since the last call.
 
         What a cap kept out is recorded. ``writer`` is this process's and this flush's.
         """
@@ -99,12 +114,28 @@ class Exemplars:
         for key, (slowest, recent) in taken.items():
             try:
                 series = describe(*key).id
-                for n, each in enumerate((slowest,) if slowest is recent else (slowest, recent)):
+                for n, each in enumerate(self._due(series, slowest, recent)):
                     made = row_id(writer, series, str(n))
                     rows.append(StoredExemplar(made, series, int(each.at), each.value, each.data))
             except Exception as exc:  # noqa: BLE001 - the guard's
                 self._guard.failed(exc)
         return rows
+
+    def _due(self, series: str, slowest: Instance, recent: Instance) -> list[Instance]:
+        """Return the instances to write now, and note that they are."""
+        written = self._written.get(series, Written())
+        due = []
+        if slowest.value > written.slowest or slowest.at - written.slowest_at >= SLOWEST_FOR_S:
+            due.append(slowest)
+            written = written._replace(slowest=slowest.value, slowest_at=slowest.at)
+        if not 0 <= recent.at - written.recent_at < RECENT_EVERY_S:
+            written = written._replace(recent_at=recent.at)
+            if recent not in due:
+                due.append(recent)
+        if len(self._written) >= MAX_WRITTEN and series not in self._written:
+            self._written.clear()
+        self._written[series] = written
+        return due
 
 
 def _chars(slowest: Instance, recent: Instance) -> int:

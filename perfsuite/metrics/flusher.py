@@ -27,7 +27,6 @@ from perfsuite.metrics import exemplars, kinds, leader, sightings
 from perfsuite.metrics.compaction import earliest_open
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.identity import describe, row_id
-from perfsuite.metrics.merging import earliest_open as earliest_unmerged
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import suppress
 from perfsuite.metrics.storages import (
@@ -203,13 +202,16 @@ class Flusher:
     def _write(self, storage: Storage, batch: Batch) -> None:
         started = time.perf_counter()
         self._announce(storage, batch)
-        at = max(batch.at, int(time.time()) - MAX_AGE_S)
-        at -= at % RESOLUTION_S
         again, batch.tried = batch.tried, True
-        start = max(at, earliest_open(storage))
+        start = _stamp(storage, batch)
         storage.append([row._replace(start=start) for row in batch.rows], again=again)
         try:
-            _write_findings(storage, batch, at, again)
+            if batch.sightings:
+                start = _stamp(storage, batch)  # again, should the numbers have taken long
+                sighted = [row._replace(start=start) for row in batch.sightings]
+                storage.append_sightings(sighted, again=again)
+            if batch.exemplars:
+                storage.append_exemplars(batch.exemplars, again=again)
         except StoreUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a storage may be anyone's
@@ -239,12 +241,10 @@ class Flusher:
             self._announced.clear()
 
 
-def _write_findings(storage: Storage, batch: Batch, at: int, again: bool) -> None:
-    if batch.sightings:
-        start = max(at, earliest_unmerged(storage))
-        storage.append_sightings([row._replace(start=start) for row in batch.sightings], again=again)
-    if batch.exemplars:
-        storage.append_exemplars(batch.exemplars, again=again)
+def _stamp(storage: Storage, batch: Batch) -> int:
+    """Return the start for rows that are written now: not in a minute that is closed, or closes while they are written."""
+    at = max(batch.at, int(time.time()) - MAX_AGE_S)
+    return max(at - at % RESOLUTION_S, earliest_open(storage))
 
 
 def _drop_findings(batch: Batch) -> None:

@@ -43,10 +43,8 @@ def advance(
 
 
 def moved(finding: StoredFinding, state: str, at: int, by: str) -> StoredFinding:
-    """Return the finding in the state that somebody chose; what it was judged by begins anew."""
-    return finding._replace(
-        state=state, state_at=at, state_by=by, quiet_runs=0, recent_runs=0.0, recent_count=0.0
-    )
+    """Return the finding in the state that somebody chose. Opened, it has all its runs without a sighting still before it."""
+    return finding._replace(state=state, state_at=at, state_by=by, quiet_runs=0)
 
 
 def share(finding: StoredFinding) -> float:
@@ -92,10 +90,11 @@ def _seen(finding: StoredFinding, sightings: Sequence[StoredSighting], runs: int
     latest = max(sightings, key=lambda each: each.at)
     seen = sum(each.count for each in sightings)
     if finding.state == RESOLVED and latest.at > finding.state_at:
-        finding = moved(finding, OPEN, latest.at, "")
-        finding = finding._replace(regressions=finding.regressions + 1)
+        regressions = finding.regressions + 1
+        finding = finding._replace(state=OPEN, state_at=latest.at, state_by="", regressions=regressions)
     if latest.at >= finding.last_seen:  # where the code stands now, and what was seen of it last
         finding = finding._replace(evidence=latest.evidence, site=json.loads(latest.about)[4])
+    # The runs without one count now: a finding that was resolved too soon has a smaller share from here on.
     halved = 0.5 if finding.recent_runs > RECENT_RUNS else 1.0
     return finding._replace(
         first_seen=min(finding.first_seen, *(each.at for each in sightings)),
@@ -116,5 +115,5 @@ def _unseen(finding: StoredFinding, runs: int, to: int) -> StoredFinding:
     finding = finding._replace(runs=finding.runs + runs, quiet_runs=finding.quiet_runs + runs)
     quiet_s = to - finding.last_seen
     if finding.state == OPEN and quiet_s >= QUIET_S and is_enough(finding.quiet_runs, share(finding)):
-        return moved(finding, RESOLVED, to, "")
+        return finding._replace(state=RESOLVED, state_at=to, state_by="")
     return finding

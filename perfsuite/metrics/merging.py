@@ -1,11 +1,10 @@
 """The leader's work on findings: sightings are merged into them, they resolve, and what is old goes.
 
-A stretch of time is merged once it is closed, finding by finding. Each finding notes how far it has been counted and is changed
-by compare-and-set, and the mark of the whole moves last. So a leader that is killed anywhere leaves findings that the next run
-skips and findings that it still has to count; and of two leaders, one finds the row changed. Sightings go once the mark has
-passed them.
-
-As with buckets, a minute closes a minute late, and the flusher stamps no sighting before ``earliest_open``.
+A stretch of time is merged once compaction has closed it, finding by finding: the runs of all routes in it are known then, and
+no sighting arrives in it any more, since the flusher stamps both alike. Each finding notes how far it has been counted and is
+changed by compare-and-set, and the mark of the whole moves last. So a leader that is killed anywhere leaves findings that the
+next run skips and findings that it still has to count; and of two leaders, one finds the row changed. Sightings go once the mark
+has passed them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from perfsuite.metrics import leader, lifecycle
-from perfsuite.metrics.compaction import GRACE_S, Checkpoint
+from perfsuite.metrics.compaction import Checkpoint, watermark
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.findings import MARK, TRIES, by_finding
 from perfsuite.metrics.query import Window
@@ -32,16 +31,10 @@ SLOWEST = 5
 RECENT = 5
 
 
-def earliest_open(storage: Storage) -> int:
-    """Return the first instant that a new sighting may be stamped with: a minute after what is merged already."""
-    merged = storage.marks([MARK]).get(MARK)
-    return 0 if merged is None else merged + MINUTE_S
-
-
-def merge(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> int:
-    """Merge all that is closed at ``now``; return how many stretches were. ``checkpoint`` is called before each."""
+def merge(checkpoint: Checkpoint = leader.still_leads) -> int:
+    """Merge all that compaction has closed; return how many stretches were. ``checkpoint`` is called before each."""
     storage, done = get_storage(), 0
-    while _merge_next(storage, time.time() if now is None else now, checkpoint):
+    while _merge_next(storage, checkpoint):
         done += 1
     return done
 
@@ -69,16 +62,20 @@ def register_jobs() -> None:
     leader.register_job("trim findings", TRIM_EVERY_S, trim)
 
 
-def _merge_next(storage: Storage, now: float, checkpoint: Checkpoint) -> bool:
+def _merge_next(storage: Storage, checkpoint: Checkpoint) -> bool:
     """Merge up to the end of the first minute that has sightings, or, where none has any, all that is closed."""
-    mark = storage.marks([MARK]).get(MARK)
-    first = storage.first_sighting(mark)
-    if mark is None and first is None:
+    marks = storage.marks([MARK, watermark(MINUTE_S)])
+    mark, end = marks.get(MARK), marks.get(watermark(MINUTE_S), 0)
+    if mark is not None and mark >= end:
         return False
-    start = mark if mark is not None else _floor(first or 0)
-    end = _floor(int(now) - GRACE_S)
+    first = storage.first_sighting(mark)
     if first is not None:
-        end = min(end, _floor(first) + MINUTE_S)
+        minute = first - first % MINUTE_S
+        start, end = minute if mark is None else mark, min(end, minute + MINUTE_S)
+    elif mark is not None:
+        start = mark
+    else:
+        return False
     if end <= start:
         return False
     checkpoint()
@@ -135,7 +132,3 @@ def _advance(
             return
         held = next(iter(storage.findings(ids=[each])), None)
     raise leader.LeaseLost
-
-
-def _floor(instant: int) -> int:
-    return instant - instant % MINUTE_S

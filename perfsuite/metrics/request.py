@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.http import HttpRequest
 
@@ -27,18 +27,34 @@ Statement = tuple[Any, ...] | list[Any]
 MAX_HELD = 1_000
 
 
-class Tally:
-    """What one request has done so far."""
+class Notes(Protocol):
+    """What an app has noted of a request beside its statements; made only for a request that gives a reason to."""
 
-    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request", "request_id", "seen")
+    def ended(self) -> None:
+        """Undo what was done for this request alone. Called once when it is over; must not raise."""
+
+
+class Tally:
+    """What one request has done so far.
+
+    ``commands`` of the statements are MongoDB's; ``mongodb_s`` is the time of those that are folded, and ``cache_s`` the time
+    that was spent in caches, where that is known.
+    """
+
+    __slots__ = (
+        "cache_s", "closed", "commands", "discarded", "folded_count", "folded_s", "held", "mongodb_s", "notes", "request",
+        "request_id", "seen", "tenant_notes",
+    )  # fmt: skip
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
         self.held: deque[Statement] = deque()
-        self.folded_count = 0
-        self.folded_s = 0.0
-        self.discarded = False
-        self.closed = False
+        self.folded_count = self.commands = 0
+        self.folded_s = self.mongodb_s = self.cache_s = 0.0
+        self.notes: Any = None
+        self.discarded = self.closed = False
+        # Statements to be judged by the tenant guard of the queries app, if there are any.
+        self.tenant_notes: list[Any] | None = None
         self.request_id = ""
         # What came before in this request, by whatever the app that notes it tells it apart.
         self.seen: dict[Any, Any] = {}
@@ -106,11 +122,16 @@ def fold(tallies: Sequence[Tally], route: str) -> None:
         each(tallies, route)
 
 
+# None would say that no request is in hand, and there statements are counted for the process.
+_nobody = Tally()
+_nobody.closed = True
+
+
 @contextmanager
 def suppress() -> Iterator[None]:
     """Record nothing that runs inside: perfsuite's own work, or a host's that should not count."""
     previous = current.get()
-    current.set(None)
+    current.set(_nobody)
     try:
         yield
     finally:
@@ -120,5 +141,5 @@ def suppress() -> Iterator[None]:
 def discard_current() -> None:
     """Leave the request in hand out of all figures; the panel calls it for its own pages."""
     tally = current.get()
-    if tally is not None:
+    if tally is not None and tally is not _nobody:
         tally.discarded = True

@@ -120,7 +120,9 @@ def remember(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any
         }
         sql = getattr(what, "sql", what)  # djongo's stands with what became of it
         if isinstance(sql, str):
-            params = _masked(sql, statement[6] if len(statement) > PARAMS else None)
+            # They are there with CAPTURE_PARAMS; the rows of a statement come last.
+            kept = next((each for each in statement[PARAMS : PARAMS + 1] if isinstance(each, list)), None)
+            params = _masked(sql, kept)
             data |= {"sql": masked(sql) if params is None else sql, "params": params}
         if what is not sql or not isinstance(what, str):
             data["command"] = shape.fingerprint

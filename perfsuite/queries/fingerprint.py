@@ -102,6 +102,14 @@ def shape(sql: str, double_quotes_are_strings: bool = False) -> Shape:
     return _shape(sql, double_quotes_are_strings)
 
 
+def without_values(sql: str, double_quotes_are_strings: bool = False) -> str | None:
+    """Return a whole statement with ``?`` for each value and no comments, for who reads its structure; None if it is too long."""
+    text = _DJANGO_ROWS.sub(r"\1", _DJANGO_IN.sub("IN (%s", sql))
+    if len(text) > MAX_SQL_CHARS:
+        return None
+    return (_MYSQL if double_quotes_are_strings else _ANSI).sub(_replace, text)
+
+
 def _shape(sql: str, double_quotes_are_strings: bool) -> Shape:
     # The longest lists first, so that all else has less to look through.
     text = _DJANGO_IN.sub("IN (%s", _NUMBERS_IN.sub("IN (0", sql[:MAX_SQL_CHARS]))

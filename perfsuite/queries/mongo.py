@@ -22,7 +22,10 @@ from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
+from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, note
+from perfsuite.queries.tenant_guard.guard import in_force
+from perfsuite.queries.tenant_guard.listening import judge_command
 from perfsuite.queries.tracing import UNTRACED, Traced, trace_command
 from perfsuite.queries.translation import READS, Translated, statement_of
 
@@ -55,7 +58,9 @@ class CommandTimes(monitoring.CommandListener):
         """Remember a command that a request sends."""
         tally = current.get()
         if tally is None or tally.closed or not _guard.on:
-            return
+            tally = tally_of(tally) if _guard.on else None
+            if tally is None:
+                return
         try:
             name, database, command = event.command_name, event.database_name, event.command
             if name in HOUSEKEEPING:
@@ -71,6 +76,8 @@ class CommandTimes(monitoring.CommandListener):
                 traced = UNTRACED
                 if entry is None:
                     traced = trace_command(tally, what, name, command)
+                    if in_force.state is not None:  # of djongo's, the SQL is judged
+                        judge_command(tally, name, command, what, alias)
                 running = (tally, what, alias, entry, None, traced)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import connections
@@ -15,12 +16,19 @@ from django.db import connections
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
-from perfsuite.queries import findings, kinds
+from perfsuite.metrics.sightings import Sighting, sight
+from perfsuite.queries import findings, kinds, loading
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.fingerprint import shape as sql_shape
+from perfsuite.queries.outside import Outside, is_request, may_find
+from perfsuite.queries.row_findings import of_transaction, remarkable, sightings
+from perfsuite.queries.rows import Fetched
 
 logger = logging.getLogger("perfsuite.queries")
+
+# Of others, a driver's count of rows says nothing.
+WITH_ROWS = frozenset(["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"])
 
 # The same slow statement is logged once in this long.
 LOG_AGAIN_S = 60.0
@@ -63,8 +71,19 @@ Entry = list[Any]
 Ended = tuple[Any, ...]
 
 
+def began(tally: Tally) -> None:
+    """Note that a request, or a run outside of one, sends its first statement, or its first since it was last folded."""
+    if isinstance(tally, Outside):
+        tally.counted()
+    elif not tally.folded_count:
+        loading.begin(tally)
+
+
 def note(tally: Tally, entry: Entry | Ended) -> None:
     """Put a command into the tally of its request, and have the tally folded when it grows large."""
+    if not tally.held:
+        began(tally)
+    tally.commands += 1
     tally.held.append(entry)
     if len(tally.held) >= MAX_HELD:
         fold_statements((tally,), tally.route())
@@ -103,6 +122,7 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             observations.append(
                 (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
             )
+        observations += _rows(statements, route)
         recorder.observe_many(tuple(observations))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
@@ -115,10 +135,54 @@ def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
         if tally.held:
             taken = tally.take_held()
             statements += [(tally, statement) for statement in taken]
-            if findings.may_hold_findings(tally, taken):
+            if may_find(tally) and findings.may_hold_findings(tally, taken):
                 findings.tell(tally, *_plain(taken), route)
             tally.seen.clear()
+            _look_at(tally, taken, route)
+        if tally.notes is not None:
+            _look_at_notes(tally, route)
     return statements
+
+
+def _rows(statements: list[tuple[Tally, Any]], route: str) -> Iterator[Observation]:
+    """Yield how many rows the statements returned or changed, those of which that is known."""
+    by_text: dict[tuple[str, str], list[float]] = {}
+    for _, statement in statements:
+        rows = statement[-1]
+        if rows.__class__ is Fetched:
+            rows = rows.rows
+        # SQLite says none of what returns something, before that is fetched.
+        if rows.__class__ is int and (rows > 0 or (rows == 0 and " RETURNING " not in statement[0])):
+            by_text.setdefault((statement[0], statement[1]), []).append(rows)
+    for (text, alias), known in by_text.items():
+        fingerprint, operation = shape_of(text, alias)
+        if operation in WITH_ROWS:
+            yield kinds.ROWS, (fingerprint, alias, route), known
+
+
+def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
+    """Sight what the rows of a tally's statements come to, and add up the time of its commands."""
+    if tally.commands:
+        tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
+    if (places := remarkable(statements)) and is_request(tally):
+        for sighting in sightings(statements, places, route, _fingerprint):
+            _sight(sighting, tally)
+
+
+def _look_at_notes(tally: Tally, route: str) -> None:
+    """Sight the transactions that a request has held long."""
+    transactions, tally.notes.transactions = tally.notes.transactions, []
+    if is_request(tally):
+        for transaction in transactions:
+            _sight(of_transaction(transaction, route), tally)
+
+
+def _sight(sighting: Sighting, tally: Tally) -> None:
+    sight(replace(sighting, evidence={**sighting.evidence, "request_id": findings.request_id(tally)}))
+
+
+def _fingerprint(text: Text, alias: str) -> str:
+    return shape_of(text, alias).fingerprint
 
 
 def _by_text(
@@ -179,7 +243,8 @@ def _remarkable(shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float)
     if seconds >= slow_s:
         yield kinds.SLOW, labels, seconds * 1e6
         _log_slow(*labels, seconds, slow_s)
-        findings.tell_slow(labels, shape, tally, statement, slow_s)
+        if may_find(tally):
+            findings.tell_slow(labels, shape, tally, statement, slow_s)
     if failed:
         yield kinds.FAILED, labels, seconds * 1e6
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, MAX_SQL_CHARS, Shape
+from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, guard, note, shape_of
 from perfsuite.queries.tracing import trace
 
@@ -79,7 +80,9 @@ def note_djongo_statement(
     """Run a statement of djongo's and note it in the tally of the request in hand, if there is one."""
     tally = current.get()
     if tally is None or tally.closed or not guard.on:
-        return execute(sql, params, many, context)
+        tally = tally_of(tally)
+        if tally is None:
+            return execute(sql, params, many, context)
     translated = Translated(sql[:MAX_SQL_CHARS] if type(sql) is str else type(sql).__name__)
     entry: Entry = [translated, "", 0.0, True, None, None, None]
     _here.tally, _here.entry = tally, entry

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.caching import engine
-from perfsuite.metrics import exemplars, guard, leader, query, sightings
+from perfsuite.metrics import guard, leader, query
 from perfsuite.metrics.flusher import flusher
 from perfsuite.metrics.recorder import recorder
 
@@ -20,8 +20,6 @@ from perfsuite.metrics.recorder import recorder
 def _reset() -> None:
     recorder._reset()
     flusher._reset()
-    sightings._sightings._reset()
-    exemplars._exemplars._reset()
     leader._reset()
     query._described.clear()
     for each in guard._guards:

@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -307,7 +308,7 @@ def test_statements_that_are_no_plain_text_are_noted_without_their_values(
     recorded: Recorded, statement: Any, shape: str
 ) -> None:
     def work() -> None:
-        context = {"connection": connection, "cursor": None}
+        context = {"connection": connection, "cursor": SimpleNamespace(cursor=SimpleNamespace(rowcount=-1))}
         assert sql.note_statement(lambda *args: "result", statement, None, False, context) == "result"
 
     in_a_request(work)

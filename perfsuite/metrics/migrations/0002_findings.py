@@ -4,8 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    # As the first one: a process that was killed between making these and noting so leaves it to be noted only. The table
-    # comes first, so that a process that is late says that it is there already, and not that a column is.
+    # As the first one: a process that was killed between making these and noting so leaves it to be noted only.
     initial = True
 
     dependencies = [
@@ -13,6 +12,48 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # Nothing has written to it yet; adding columns would copy the table for each of them on SQLite.
+        migrations.DeleteModel("Finding"),
+        migrations.CreateModel(
+            name="Finding",
+            fields=[
+                ("id", models.CharField(editable=False, max_length=32, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=60)),
+                ("subject", models.TextField()),
+                ("evidence", models.TextField(help_text="JSON object; its keys are those of the kind.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("ignored", "Ignored"), ("resolved", "Resolved")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("first_seen", models.BigIntegerField(help_text="Seconds since the epoch.")),
+                ("last_seen", models.BigIntegerField(help_text="Seconds since the epoch.")),
+                ("alias", models.TextField()),
+                ("route", models.TextField()),
+                ("site", models.TextField()),
+                ("count", models.BigIntegerField()),
+                ("saving_us", models.FloatField()),
+                ("saving_us_max", models.FloatField()),
+                ("runs", models.BigIntegerField(help_text="Runs of its route while it was open or ignored.")),
+                ("quiet_runs", models.BigIntegerField(help_text="Runs since its last sighting.")),
+                (
+                    "recent_runs",
+                    models.FloatField(help_text="Runs up to its last sighting, older ones faded."),
+                ),
+                ("recent_count", models.FloatField(help_text="Sightings in those runs.")),
+                ("merged_to", models.BigIntegerField(help_text="Up to when the leader has counted for it.")),
+                ("state_at", models.BigIntegerField(help_text="Seconds since the epoch.")),
+                ("state_by", models.TextField(help_text="Who set the state; empty: nobody did.")),
+                ("regressions", models.IntegerField(help_text="How often it came back.")),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["state", "last_seen"], name="perfsuite_finding_state")],
+            },
+        ),
         migrations.CreateModel(
             name="Sighting",
             fields=[
@@ -44,77 +85,5 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
                 "indexes": [models.Index(fields=["start"], name="perfsuite_sighting_start")],
             },
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="alias",
-            field=models.TextField(default=""),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="count",
-            field=models.BigIntegerField(default=0),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="merged_to",
-            field=models.BigIntegerField(default=0, help_text="Up to when the leader has counted for it."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="quiet_runs",
-            field=models.BigIntegerField(default=0, help_text="Runs since its last sighting."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="recent_count",
-            field=models.FloatField(default=0.0, help_text="Sightings in those runs."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="recent_runs",
-            field=models.FloatField(default=0.0, help_text="Runs up to its last sighting, older ones faded."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="regressions",
-            field=models.IntegerField(default=0, help_text="How often it came back."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="route",
-            field=models.TextField(default=""),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="runs",
-            field=models.BigIntegerField(
-                default=0, help_text="Runs of its route while it was open or ignored."
-            ),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="saving_us",
-            field=models.FloatField(default=0.0),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="saving_us_max",
-            field=models.FloatField(default=0.0),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="site",
-            field=models.TextField(default=""),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="state_at",
-            field=models.BigIntegerField(default=0, help_text="Seconds since the epoch."),
-        ),
-        migrations.AddField(
-            model_name="finding",
-            name="state_by",
-            field=models.TextField(default="", help_text="Who set the state; empty: nobody did."),
         ),
     ]
