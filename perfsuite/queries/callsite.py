@@ -162,7 +162,11 @@ class _Look:
             return
         self.is_orm = True
         name = frame.f_code.co_name
-        if kind == _QUERY and name in _ACTS:
+        if name == "bulk_create":
+            # Some backends insert row by row all the same; but an add() to a relation is the host's loop.
+            if _kinds.get(getattr(frame.f_back, "f_code", frame.f_code).co_filename) != _RELATED:
+                self.by = self.by or "form"
+        elif kind == _QUERY and name in _ACTS:
             queryset = frame.f_locals.get("self")
             self.act = self.act or name
             if hasattr(queryset, "raw_query"):

@@ -111,7 +111,9 @@ def without_values(sql: str, double_quotes_are_strings: bool = False) -> str | N
 
 
 def _shape(sql: str, double_quotes_are_strings: bool) -> Shape:
-    text = _DJANGO_ROWS.sub(r"\1", _NUMBERS_IN.sub("IN (0", _DJANGO_IN.sub("IN (%s", sql[:MAX_SQL_CHARS])))
+    # The longest lists first, so that all else has less to look through.
+    text = _DJANGO_IN.sub("IN (%s", _NUMBERS_IN.sub("IN (0", sql[:MAX_SQL_CHARS]))
+    text = _DJANGO_ROWS.sub(r"\1", text)
     if (
         not double_quotes_are_strings
         and len(sql) <= MAX_SQL_CHARS

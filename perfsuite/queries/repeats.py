@@ -40,7 +40,7 @@ class Site(NamedTuple):
     ``where`` is the line, ``app/views.py:42 in listing``, or "". ``relation`` is the field whose reading ran it,
     ``shop.Book.author``; ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``,
     ``exists``, ...);
-    ``by`` is "" for the ORM, "raw" for the host's own statements, "form" where Django's forms repeat it, "deferred" and
+    ``by`` is "" for the ORM, "raw" for the host's own statements, "form" where Django repeats it, "deferred" and
     "generic" for a field that is such a one.
     """
 

@@ -67,7 +67,7 @@ def with_prefetch_in_template(request: HttpRequest) -> HttpResponse:
     return render(request, "corpus/authors.html", {"authors": Author.objects.prefetch_related("books")})
 
 
-@fine
+@answer(needs="joins")
 def with_annotations(request: HttpRequest) -> HttpResponse:
     authors = Author.objects.annotate(n=Count("books")).values_list("n", flat=True)
     some = Author.objects.annotate(any=Exists(Book.objects.filter(author=OuterRef("pk"))))
