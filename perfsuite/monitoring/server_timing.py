@@ -6,6 +6,7 @@ staff is read only where the view itself has loaded the user: asking from outsid
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from django.conf import settings
@@ -16,9 +17,15 @@ from django.utils.functional import LazyObject, empty
 from perfsuite.metrics.request import Tally
 from perfsuite.monitoring.conf import MonitoringSettings
 
+# What a name in the header must not hold (RFC 9110, section 5.6.2).
+NOT_OF_TOKENS = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+
 
 def add_server_timing(response: HttpResponseBase, tally: Tally, seconds: float) -> None:
-    """Add ``total`` and ``db`` in milliseconds to a response that may carry them, beside what the view has put there."""
+    """Add ``total`` and ``db`` in milliseconds to a response that may carry them, beside what the view has put there.
+
+    Where more than one database was used, ``db-<alias>`` follows for each of them.
+    """
     if (
         tally.request is None
         or not (settings.DEBUG or _is_known_staff(tally.request))
@@ -27,8 +34,30 @@ def add_server_timing(response: HttpResponseBase, tally: Tally, seconds: float) 
         return
     queries, db_s = tally.statements()
     ours = f'total;dur={seconds * 1e3:.1f}, db;dur={db_s * 1e3:.1f};desc="{queries} queries"'
+    ours += _by_alias(tally)
     headers = cast(Any, response)
     headers["Server-Timing"] = f"{headers['Server-Timing']}, {ours}" if "Server-Timing" in headers else ours
+
+
+def _by_alias(tally: Tally) -> str:
+    """Return an entry for each alias if there are several; none once some statements are folded, whose alias is not held."""
+    if tally.folded_count:
+        return ""
+    by_alias: dict[str, list[float]] = {}
+    for statement in tally.held.copy():  # another thread may append meanwhile
+        by_alias.setdefault(statement[1], []).append(statement[2])
+    if len(by_alias) < 2:
+        return ""
+    entries, names = "", set[str]()
+    for alias, seconds in sorted(by_alias.items()):
+        name = base = f"db-{NOT_OF_TOKENS.sub('_', alias)}"
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{base}-{number}"
+        names.add(name)
+        entries += f', {name};dur={sum(seconds) * 1e3:.1f};desc="{len(seconds)} queries"'
+    return entries
 
 
 def _is_known_staff(request: HttpRequest) -> bool:

@@ -146,3 +146,39 @@ def test_a_tally_without_a_request_adds_nothing(recorded: Recorded) -> None:
         add_server_timing(response, Tally(), 1.0)
 
     assert not response.has_header("Server-Timing")
+
+
+@pytest.mark.parametrize(
+    ("aliases", "names"),
+    [
+        (["default"], []),
+        (["default", "default"], []),
+        (["other", "default", "other"], ["db-default 1", "db-other 2"]),
+        (["a b", "a;b", "é"], ["db-_ 1", "db-a_b 1", "db-a_b-2 1"]),
+        (["a,b", "a\r\nX: y"], ["db-a__X:_y".replace(":", "_") + " 1", "db-a_b 1"]),
+    ],
+)
+def test_each_database_has_an_entry_with_a_safe_name_if_there_are_several(
+    aliases: list[str], names: list[str]
+) -> None:
+    tally = Tally(RequestFactory().get("/"))
+    tally.held.extend(("SELECT 1", alias, 0.002, False) for alias in aliases)
+    response = HttpResponse()
+    with override_settings(DEBUG=True):
+        add_server_timing(response, tally, 0.5)
+    first, second, *rest = response["Server-Timing"].split(", ")
+    assert (first, second.split(";")[0]) == ("total;dur=500.0", "db")
+    found = [re.fullmatch(r'([^;]+);dur=\d+\.\d;desc="(\d+) queries"', each) for each in rest]
+    assert sorted(f"{each[1]} {each[2]}" for each in found if each) == sorted(names)
+    assert all(found)
+
+
+def test_once_statements_are_folded_there_is_only_the_total() -> None:
+    tally = Tally(RequestFactory().get("/"))
+    tally.held.extend(("SELECT 1", alias, 0.002, False) for alias in ("default", "other"))
+    tally.take_held()
+    tally.held.extend(("SELECT 1", alias, 0.002, False) for alias in ("default", "other"))
+    response = HttpResponse()
+    with override_settings(DEBUG=True):
+        add_server_timing(response, tally, 0.5)
+    assert response["Server-Timing"] == 'total;dur=500.0, db;dur=8.0;desc="4 queries"'
