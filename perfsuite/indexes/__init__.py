@@ -1,0 +1,9 @@
+"""Declares indexes once and sets them up on every database. Importing this package needs no apps to be loaded."""
+
+from __future__ import annotations
+
+from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
+from perfsuite.indexes.registry import Table, register
+from perfsuite.indexes.spec import Index
+
+__all__ = ["DatabaseRefused", "DeclarationError", "Index", "Table", "register"]
