@@ -26,6 +26,7 @@ from perfsuite.optional import require
 EXAMPLES = 3
 WAIT_MS = 5_000
 _UNAUTHORIZED, _NOT_PRIMARY, _DUPLICATE_KEY, _NAMESPACE_NOT_FOUND = 13, 10107, 11000, 26
+_NOT_PRIMARY_ERRORS = ("NotPrimaryError", "NotMasterError")  # the driver of djongo has the older name
 
 
 class MongoDB(Engine):
@@ -63,11 +64,15 @@ class MongoDB(Engine):
                     f"{where} is {place!r}, which is no function and no address; write 'mongodb://host:27017/name'."
                 ) from exc
         pymongo = require("pymongo", extra="mongodb")
-        self._client = pymongo.MongoClient(place, serverSelectionTimeoutMS=WAIT_MS)
-        database = self._client.get_default_database(default=None)
-        if database is None:
+        name = require("pymongo.uri_parser", extra="mongodb").parse_uri(place)["database"]
+        if not name:
             raise DeclarationError(f"{where} names no database; write 'mongodb://host:27017/name'.")
-        return database
+        self._client = pymongo.MongoClient(place, **self._patience(place))
+        return self._client[name]
+
+    @staticmethod
+    def _patience(place: str) -> dict[str, int]:
+        return {} if "serverSelectionTimeoutMS" in place else {"serverSelectionTimeoutMS": WAIT_MS}
 
     def close(self) -> None:
         """Close the client, if it is perfsuite's own."""
@@ -87,14 +92,15 @@ class MongoDB(Engine):
 
     def _refused(self, exc: Any, errors: Any) -> DatabaseRefused:
         code = getattr(exc, "code", None)
-        if isinstance(exc, errors.ConnectionFailure) and not isinstance(exc, errors.NotMasterError):
+        is_secondary = code == _NOT_PRIMARY or type(exc).__name__ in _NOT_PRIMARY_ERRORS
+        if isinstance(exc, errors.ConnectionFailure) and not is_secondary:
             said = str(exc).split(",")[0].rstrip(". ")
             return DatabaseRefused(f"The database {self.alias!r} cannot be reached: {said}.")
         if code == _UNAUTHORIZED:
             return DatabaseRefused(
                 f"The database {self.alias!r} does not permit it: grant its user the role dbAdmin or readWrite."
             )
-        if code == _NOT_PRIMARY or isinstance(exc, errors.NotMasterError):
+        if is_secondary:
             return self._is_secondary()
         if code == _DUPLICATE_KEY:
             return DatabaseRefused(f"The database {self.alias!r} has duplicates that were written meanwhile.")
@@ -136,12 +142,26 @@ class MongoDB(Engine):
             raise
         if not usage:
             return [mongo_specs.present(name, document, None, None) for document in documents]
-        sizes = self.database.command("collStats", name).get("indexSizes", {})
-        uses = {each["name"]: each["accesses"] for each in collection.aggregate([{"$indexStats": {}}])}
+        sizes, uses = self._usage(name, errors)
         return [
             mongo_specs.present(name, document, sizes.get(document["name"]), uses.get(document["name"]))
             for document in documents
         ]
+
+    def _usage(self, name: str, errors: Any) -> tuple[Mapping[str, int], Mapping[str, Any]]:
+        """Return the bytes and the accesses by index; those that the user may not see are not there."""
+        sizes: Mapping[str, int] = {}
+        uses: Mapping[str, Any] = {}
+        try:
+            sizes = self.database.command("collStats", name).get("indexSizes", {})
+            uses = {
+                each["name"]: each["accesses"]
+                for each in self.database[name].aggregate([{"$indexStats": {}}])
+            }
+        except errors.OperationFailure as exc:
+            if exc.code != _UNAUTHORIZED:
+                raise
+        return sizes, uses
 
     def translate(self, resolved: Resolved) -> Wanted:
         """Return the index as ``createIndexes`` takes it, and as one types it in mongosh."""
