@@ -6,4 +6,6 @@ from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
 from perfsuite.indexes.registry import Table, register
 from perfsuite.indexes.spec import Index
 
+default_app_config = "perfsuite.indexes.apps.IndexesConfig"
+
 __all__ = ["DatabaseRefused", "DeclarationError", "Index", "Table", "register"]

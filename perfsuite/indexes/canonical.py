@@ -14,15 +14,39 @@ _QUOTED_NUMBER = re.compile(r"'(-?\d+(?:\.\d+)?)'")
 
 
 def canonical(sql: str) -> str:
-    """Return ``sql`` without casts, parentheses, quotes around names and differences of case or space outside of strings."""
-    parts = [
-        token if token.startswith("'") else re.sub(r'[()\[\]"`]', " ", token).lower()
-        for token in _TOKENS.findall(_CASTS.sub("", sql))
-    ]
-    text = _QUOTED_NUMBER.sub(r"\1", "".join(parts))
-    text = text.replace("+00:00'", "+00'")  # a driver's UTC and the server's
-    text = re.sub(r"\s*(<>|!=|>=|<=|=|<|>|,|\|\|)\s*", lambda found: f" {found[1]} ", text)
-    return " ".join(text.replace(" != ", " <> ").split())
+    """Return ``sql`` without casts, quotes around names, parentheses that only group, and differences of case or space.
+
+    Strings stay as they are. The parentheses of a function's arguments stay too, so that the text can be read.
+    """
+    parts, calls = [], []
+    for token in _TOKENS.findall(_CASTS.sub("", sql)):
+        if token.startswith("'"):
+            parts.append(token.replace("+00:00'", "+00'"))  # a driver's UTC and the server's
+        else:
+            parts.append(_spaced(_without_groups(token, calls)).lower())
+    text = _QUOTED_NUMBER.sub(r"\1", "".join(parts)).strip()
+    return text.replace(" != ", " <> ")
+
+
+def _without_groups(token: str, calls: list[bool]) -> str:
+    """Blank the parentheses that follow no name; ``calls`` are those that are open, and whether they do."""
+    found: list[str] = []
+    for char in re.sub(r"[\[\]]", " ", re.sub(r'["`]', "", token)):
+        if char == "(":
+            calls.append(bool(found) and (found[-1].isalnum() or found[-1] == "_"))
+            found.append("(" if calls[-1] else " ")
+        elif char == ")":
+            found.append(")" if calls and calls.pop() else " ")
+        else:
+            found.append(char)
+    return "".join(found)
+
+
+def _spaced(token: str) -> str:
+    """Put one space around operators, one behind a comma, and none inside of parentheses."""
+    spaced = re.sub(r"\s*(<>|!=|>=|<=|=|<|>|\|\|)\s*", lambda found: f" {found[1]} ", token)
+    spaced = re.sub(r"\s*,\s*", ", ", spaced)
+    return re.sub(r"\(\s+|\s+(?=\))", lambda found: found[0].strip(), re.sub(r"\s+", " ", spaced))
 
 
 def split_columns(sql: str) -> tuple[list[str], str]:

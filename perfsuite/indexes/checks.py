@@ -43,7 +43,7 @@ def check_missing(databases: Any = None, **kwargs: Any) -> Messages:
     for alias in databases or ():
         try:
             with opened(alias) as engine:
-                missing += planning.missing_words(planning.make(engine, skip_missing=True))
+                missing += planning.missing_words(planning.make(engine, skip_empty=True))
         except DeclarationError:
             continue  # E001
         except DatabaseRefused as exc:

@@ -11,6 +11,8 @@ from perfsuite.indexes.engines.base import Engine
 from perfsuite.indexes.errors import DatabaseRefused, did_you_mean
 from perfsuite.indexes.resolve import resolve
 
+UNUSED = "not used"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -33,12 +35,9 @@ def _candidates(engine: Engine, present: list[Present]) -> list[Candidate]:
     found = []
     for each in present:
         place = (each.table, each.name)
-        if (
-            each.is_free
-            and place not in needed
-            and (reason := why(each, twice.get(place), longer.get(place)))
-        ):
-            found.append(Candidate(each, reason))
+        reason = why(each, twice.get(place), longer.get(place))
+        if reason and each.is_free and place not in needed:
+            found.append(Candidate(each, reason + _since(each) if reason == UNUSED else reason))
     return found
 
 
@@ -52,9 +51,9 @@ def why(present: Present, twin: str | None, longer: str | None) -> str:
         return f"{longer} begins with the same columns"
     if present.hidden:
         return "hidden"
-    if present.uses == 0:
-        since = f" since {present.since:%Y-%m-%d %H:%M}" if present.since else ""
-        return f"not used{since}"
+    # One that refuses duplicates or deletes what is old does its work without being read.
+    if present.uses == 0 and not present.definition.unique and not present.definition.options:
+        return UNUSED
     return ""
 
 
@@ -75,10 +74,13 @@ def chosen(engine: Engine, names: Sequence[str]) -> list[Candidate]:
         if place in needed:
             raise DatabaseRefused(f"{name} is declared; remove its declaration first.")
         if place not in reasons and each.uses:
-            since = f" since {each.since:%Y-%m-%d %H:%M}" if each.since else ""
-            raise DatabaseRefused(f"{name} is in use: {each.uses:,} times{since}; it stays.")
+            raise DatabaseRefused(f"{name} is in use: {each.uses:,} times{_since(each)}; it stays.")
         found.append(Candidate(each, reasons.get(place, "uses are not counted here")))
     return found
+
+
+def _since(present: Present) -> str:
+    return f" since {present.since:%Y-%m-%d %H:%M}" if present.since else ""
 
 
 def _declared(engine: Engine, present: list[Present]) -> set[tuple[str, str]]:

@@ -41,7 +41,10 @@ def _is_djangos(
     if (present.table, present.name) in names:
         return True
     on = tuple(column.name for column in present.definition.columns)
-    return bool(_MADE_UP.search(present.name)) and on in columns.get(present.table, set())
+    if on not in columns.get(present.table, set()):
+        return False
+    # djongo leaves the name of a unique one to the server: email_1.
+    return present.definition.unique or bool(_MADE_UP.search(present.name))
 
 
 def _of_models() -> tuple[set[tuple[str, str]], dict[str, set[tuple[str, ...]]]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from perfsuite.indexes import registry
-from perfsuite.indexes.compare import CONFLICT, CREATE, UNSUPPORTED, Change, Wanted, compare
+from perfsuite.indexes.compare import CONFLICT, CREATE, Change, Wanted, compare
 from perfsuite.indexes.databases import aliases
 from perfsuite.indexes.engines import get_engine
 from perfsuite.indexes.engines.base import Engine, TableInfo
@@ -53,8 +53,10 @@ def require_app(app: str) -> None:
         raise DeclarationError(f"No index is declared for the app {app!r}; {did_you_mean(app, known)}")
 
 
-def make(engine: Engine, app: str = "", *, skip_missing: bool = False) -> Plan:
-    """Return the plan of a database; ``skip_missing`` leaves out tables that are not there yet.
+def make(engine: Engine, app: str = "", *, skip_missing: bool = False, skip_empty: bool = False) -> Plan:
+    """Return the plan of a database.
+
+    ``skip_missing`` leaves out tables that are not there yet, ``skip_empty`` also collections that come with their first index.
 
     Raises ``DeclarationError``, and ``DatabaseRefused`` for a table that is not there or that can have no index.
     """
@@ -64,6 +66,8 @@ def make(engine: Engine, app: str = "", *, skip_missing: bool = False) -> Plan:
         there = engine.tables(names)
         if skip_missing:
             resolved = [each for each in resolved if each.table in there]
+        if skip_empty:
+            resolved = [each for each in resolved if each.table in there and there[each.table].is_there]
         _require_tables(engine, resolved, there)
         wanted = translated(engine, resolved)
         present = engine.present({each.table for each in resolved})
@@ -120,9 +124,13 @@ def _columns(resolved: Resolved) -> Collection[str]:
 
 
 def missing_words(plan: Plan) -> list[str]:
-    """Return a sentence for each index that is missing or conflicts."""
-    words = {CREATE: "is missing", CONFLICT: "conflicts", UNSUPPORTED: "cannot be"}
-    return [
-        f"{plan.alias}: {change.name} on {change.table} {words[change.action]}{f': {change.reason}' if change.reason else ''}"
-        for change in plan.of(CREATE, CONFLICT)
+    """Return what is missing in one sentence, and one for each conflict."""
+    words = [
+        f"{plan.alias}: {change.name} on {change.table} conflicts: {change.reason}"
+        for change in plan.of(CONFLICT)
     ]
+    if missing := plan.of(CREATE):
+        names = ", ".join(change.name for change in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        words.append(f"{plan.alias} lacks declared indexes: {names}{more}.")
+    return words

@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.test import override_settings
 
-from perfsuite.indexes import Index, register
+from perfsuite.indexes import Index, register, registry
 from perfsuite.indexes.checks import check_declarations, check_missing
 from tests.indexes import world
 
@@ -60,7 +60,7 @@ def test_nothing_is_asked_of_a_database_unless_one_is_named(leads: str) -> None:
 def test_a_missing_index_is_a_warning_until_it_is_made(leads: str, run: Any) -> None:
     register(leads, Index("status", name="ix_status"))
     (found,) = check_missing(databases=["default"])
-    assert (found.id, found.msg) == ("perfsuite_indexes.W002", f"default: ix_status on {leads} is missing")
+    assert (found.id, found.msg) == ("perfsuite_indexes.W002", "default lacks declared indexes: ix_status.")
     run("setup_indexes", "--apply")
     assert check_missing(databases=["default"]) == []
 
@@ -96,3 +96,26 @@ def test_a_migration_goes_on_where_no_index_can_be_made(leads: str, caplog: pyte
         call_command("migrate", verbosity=0)
     assert "Not all indexes were created on default. " in caplog.text
     assert "did you mean 'title'?" in caplog.text
+
+
+def test_what_is_missing_is_one_warning_and_a_table_that_is_not_there_is_none(leads: str) -> None:
+    register(
+        leads,
+        *(Index(field, name=f"ix_{field}") for field in ("status", "email", "body", "keywords", "tenant_id")),
+    )
+    register("ix_not_there", Index("a"))
+
+    (found,) = check_missing(databases=["default"])
+
+    assert found.msg == "default lacks declared indexes: ix_body, ix_email, ix_keywords and 2 more."
+
+
+def test_a_conflict_is_a_warning_of_its_own(leads: str, run: Any) -> None:
+    register(leads, Index("status", name="ix_status"))
+    run("setup_indexes", "--apply")
+    registry.unregister_all()
+    register(leads, Index("email", name="ix_status"))
+
+    (found,) = check_missing(databases=["default"])
+
+    assert found.msg.startswith(f"default: ix_status on {leads} conflicts: {leads} has an index of this name")

@@ -20,11 +20,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table that is there: what it is (table, view ...), and its columns, None where a table has any."""
+    """A table: what it is (table, view ...), its columns (None: any), and whether it is there or comes with its first index."""
 
     name: str
     kind: str = "table"
     columns: tuple[str, ...] | None = None
+    is_there: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from perfsuite.indexes.errors import DeclarationError
 from perfsuite.indexes.resolve import Resolved
 from perfsuite.indexes.spec import Index
 
+_KEYS = ("_id_", "__primary_key__")  # the server's, and djongo's
 _ORDERS = {"asc": 1, "desc": -1}
 _LOCALE = re.compile(r"simple$|[a-z]{2,3}(?:[_@]|$)")
 # A server completes a collation with these; what differs by locale is told by the server alone.
@@ -86,7 +87,7 @@ def present(table: str, document: Mapping[str, Any], size: int | None, accesses:
         table=table,
         name=document["name"],
         definition=definition(document),
-        owner=CONSTRAINT if document["name"] == "_id_" else "",
+        owner=CONSTRAINT if document["name"] in _KEYS else "",
         hidden=bool(document.get("hidden")),
         size=size,
         uses=int(accesses["ops"]) if accesses else None,

@@ -115,7 +115,9 @@ class MongoDB(Engine):
         """Return all of the names: a collection that is not there comes with its first index. Views are told apart."""
         with self.session():
             kinds = {name: kind for name, kind in self._collections() if name in names}
-            return {name: TableInfo(name, kinds.get(name, "collection")) for name in names}
+            return {
+                name: TableInfo(name, kinds.get(name, "collection"), is_there=name in kinds) for name in names
+            }
 
     def _collections(self) -> list[tuple[str, str]]:
         found = self.database.list_collections(filter={})

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from perfsuite.exceptions import PerfsuiteError
 from perfsuite.indexes import listing, planning, rendering
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, name: str, database: str, form: str, **options: Any) -> None:
         try:
-            found = listing.find(name, planning.databases(database) or ["default"])
+            found = listing.find(name, planning.databases(database) or [DEFAULT_DB_ALIAS])
         except PerfsuiteError as exc:
             raise CommandError(str(exc)) from exc
         for entry in found:

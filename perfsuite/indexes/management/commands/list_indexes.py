@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from perfsuite.exceptions import PerfsuiteError
 from perfsuite.indexes import listing, planning, rendering
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, tables: list[str], database: str, form: str, **options: Any) -> None:
         try:
-            for alias in planning.databases(database) or ["default"]:
+            for alias in planning.databases(database) or [DEFAULT_DB_ALIAS]:
                 with opened(alias) as engine:
                     for entry in listing.entries(engine, tables):
                         self.stdout.write(rendering.entry_line(entry, form))

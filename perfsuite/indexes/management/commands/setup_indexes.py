@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from perfsuite.exceptions import PerfsuiteError
 from perfsuite.indexes import applying, dropping, planning, rendering
@@ -63,6 +64,10 @@ class Command(BaseCommand):
         try:
             planning.require_app(app)
             asked = planning.databases(database)
+            if drop_unused is not None:
+                asked = asked or [DEFAULT_DB_ALIAS]
+                if drop_unused and len(asked) > 1:
+                    raise CommandError(f"Add --database with one of {', '.join(asked)}.")
             if not asked:
                 self.stderr.write("No index is declared; write one in an app's indexes.py.")
             for alias in asked:
