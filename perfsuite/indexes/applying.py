@@ -44,6 +44,7 @@ def apply(
         # Whoever was at it before has changed what is there.
         plan = planning.make(engine, app, skip_missing=skip_missing)
         _require_no_conflict(plan)
+        _require_possible(engine, plan.of(CREATE))
         _require_no_duplicates(engine, plan.of(CREATE), show_values=show_values)
         creates = plan.of(CREATE)
         for number, change in enumerate(creates, 1):
@@ -64,6 +65,18 @@ def _require_no_conflict(plan: Plan) -> None:
             for each in found
         ]
         raise DatabaseRefused("\n".join(sentences))
+
+
+def _require_possible(engine: Engine, creates: Iterable[Change]) -> None:
+    problems: dict[str, None] = {}
+    for change in creates:
+        if change.wanted and not (change.present and change.present.hidden):
+            try:
+                engine.rehearse(change.wanted)
+            except DatabaseRefused as exc:
+                problems[str(exc)] = None
+    if problems:
+        raise DatabaseRefused("\n".join([*problems, "Nothing was created."]))
 
 
 def _require_no_duplicates(engine: Engine, creates: Iterable[Change], *, show_values: bool) -> None:

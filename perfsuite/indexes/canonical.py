@@ -18,7 +18,8 @@ def canonical(sql: str) -> str:
 
     Strings stay as they are. The parentheses of a function's arguments stay too, so that the text can be read.
     """
-    parts, calls = [], []
+    parts: list[str] = []
+    calls: list[bool] = []
     for token in _TOKENS.findall(_CASTS.sub("", sql)):
         if token.startswith("'"):
             parts.append(token.replace("+00:00'", "+00'"))  # a driver's UTC and the server's

@@ -120,6 +120,26 @@ def test_a_table_or_column_that_is_not_there_is_said_to_be(
     assert world.index_names() == set()
 
 
+@pytest.mark.skipif(world.ON_MONGODB, reason="MongoDB has no expressions")
+def test_a_function_that_there_is_not_is_found_before_anything_is_made(leads: str, run: Run) -> None:
+    register(
+        leads,
+        Index("body", name="ix_a"),
+        Index("lowr(email)", name="ix_b"),
+        Index("uppr(email)", name="ix_c"),
+    )
+    with pytest.raises(CommandError) as raised:
+        run("setup_indexes", "--apply")
+    first, second, last = str(raised.value).split("\n")
+    assert first.startswith(
+        f"The index ix_b on {leads}, declared in tests.indexes.test_commands, cannot be: "
+    )
+    assert "lowr" in first
+    assert "uppr" in second
+    assert last == "Nothing was created."
+    assert world.index_names() == set()
+
+
 def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_goes_on(
     leads: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

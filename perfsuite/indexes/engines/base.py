@@ -73,6 +73,9 @@ class Engine:
         """Return what is more than once in the columns of a unique index, or None."""
         raise NotImplementedError
 
+    def rehearse(self, wanted: Wanted) -> None:
+        """Raise ``DatabaseRefused`` if the database would not take the index, where that can be found out without making it."""
+
     @contextmanager
     def alone(self, say: Say) -> Iterator[None]:
         """Hold off other runs of ``setup_indexes`` on this database, where two at once would disturb each other."""

@@ -20,7 +20,7 @@ from perfsuite.indexes.compare import Column, Definition, Present, Wanted
 from perfsuite.indexes.conf import IndexSettings
 from perfsuite.indexes.engines import pg_catalog, pg_progress
 from perfsuite.indexes.engines.base import Say, TableInfo, refused, unsupported
-from perfsuite.indexes.engines.sql import SQLEngine
+from perfsuite.indexes.engines.sql import REHEARSAL, SQLEngine
 from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
 from perfsuite.indexes.resolve import Resolved, Terms
 from perfsuite.indexes.spec import Index, Key
@@ -93,12 +93,14 @@ class PostgreSQL(SQLEngine):
             for e, c in zip(expressions, columns, strict=True)
         ]
         include = ", ".join(self.quoted(name) for name in definition.include)
-        statement = (
-            f"CREATE {'UNIQUE ' if index.unique else ''}INDEX CONCURRENTLY {self.quoted(resolved.name)} "
-            f"ON {self.quoted(resolved.table)} USING {definition.method} ({', '.join(ordered)})"
+        create = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX"
+        keys_and_filter = (
+            f"USING {definition.method} ({', '.join(ordered)})"
             f"{f' INCLUDE ({include})' if include else ''}{f' WHERE {where}' if where else ''}"
         )
-        recipe = {"expressions": expressions, "where": where}
+        statement = f"{create} CONCURRENTLY {self.quoted(resolved.name)} ON {self.quoted(resolved.table)} {keys_and_filter}"
+        rehearsal = f"{create} ON pg_temp.{REHEARSAL} {keys_and_filter}"
+        recipe = {"expressions": expressions, "where": where, "rehearsal": rehearsal}
         return Wanted(
             resolved.table,
             resolved.name,
@@ -191,6 +193,11 @@ class PostgreSQL(SQLEngine):
                 f"The user {user!r} does not own the table {table!r}, so it can make no index; run setup_indexes as "
                 f"{owner!r}, or type: GRANT {owner} TO {user}"
             )
+
+    def rehearsal(self, wanted: Wanted) -> tuple[str, str]:
+        """Return the statements for a temporary table."""
+        copy = f"CREATE TEMP TABLE {REHEARSAL} (LIKE {self.quoted(wanted.table)}) ON COMMIT DROP"
+        return copy, str(wanted.recipe["rehearsal"])
 
     @contextmanager
     def alone(self, say: Say) -> Iterator[None]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import django.db
-from django.db import connections
+from django.db import connections, transaction
 
 from perfsuite.indexes.canonical import canonical
 from perfsuite.indexes.compare import Present, Wanted
@@ -19,6 +19,7 @@ from perfsuite.indexes.spec import Condition, Key
 from perfsuite.metrics.request import suppress
 
 EXAMPLES = 3
+REHEARSAL = "perfsuite_rehearsal"
 _COMPARED = {"$eq": "=", "$ne": "<>", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -106,6 +107,24 @@ class SQLEngine(Engine):
         """Return the key in the form in which it compares: a column's bare name, or an expression."""
         column = resolved.columns[key.field]
         return canonical(self.expression(resolved, key)) if key.function else column
+
+    def rehearse(self, wanted: Wanted) -> None:
+        """Make the index on an empty copy of the table, temporary: an unknown function is found before anything is made."""
+        copy, statement = self.rehearsal(wanted)
+        with self.session(), transaction.atomic(using=self.alias):
+            self.execute(copy)
+            try:
+                self.execute(statement)
+            except django.db.Error as exc:
+                said = str(exc).strip().split("\n")[0].rstrip(".")
+                raise DatabaseRefused(
+                    f"The index {wanted.name} on {wanted.table}, declared in {wanted.source}, cannot be: {said}."
+                ) from exc
+            transaction.set_rollback(True, using=self.alias)
+
+    def rehearsal(self, wanted: Wanted) -> tuple[str, str]:
+        """Return the statement that copies the table without its rows, and the one that makes the index on the copy."""
+        raise NotImplementedError
 
     def duplicates(self, wanted: Wanted) -> Duplicates | None:
         """Count the keys that are there more than once, leaving out those with a NULL, which no unique index refuses."""

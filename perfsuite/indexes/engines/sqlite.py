@@ -11,7 +11,7 @@ import django.db
 from perfsuite.indexes.canonical import canonical, split_columns
 from perfsuite.indexes.compare import CONSTRAINT, Column, Definition, Present, Wanted
 from perfsuite.indexes.engines.base import Say, TableInfo, refused, unsupported
-from perfsuite.indexes.engines.sql import SQLEngine
+from perfsuite.indexes.engines.sql import REHEARSAL, SQLEngine
 from perfsuite.indexes.errors import DatabaseRefused
 from perfsuite.indexes.resolve import Resolved
 from perfsuite.indexes.spec import Index, Key
@@ -93,11 +93,11 @@ class SQLite(SQLEngine):
         collate = f" COLLATE {self.quoted(collation)}" if collation else ""
         expressions = [self.expression(resolved, key) + collate for key in keys]
         ordered = [e + (" DESC" if k.order == "desc" else "") for e, k in zip(expressions, keys, strict=True)]
-        statement = (
-            f"CREATE {'UNIQUE ' if index.unique else ''}INDEX IF NOT EXISTS {self.quoted(resolved.name)} "
-            f"ON {self.quoted(resolved.table)} ({', '.join(ordered)}){f' WHERE {where}' if where else ''}"
-        )
-        recipe = {"expressions": expressions, "where": where}
+        create = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX"
+        keys_and_filter = f"({', '.join(ordered)}){f' WHERE {where}' if where else ''}"
+        statement = f"{create} IF NOT EXISTS {self.quoted(resolved.name)} ON {self.quoted(resolved.table)} {keys_and_filter}"
+        rehearsal = f"{create} temp.{REHEARSAL}_idx ON {REHEARSAL} {keys_and_filter}"
+        recipe = {"expressions": expressions, "where": where, "rehearsal": rehearsal}
         return Wanted(
             resolved.table,
             resolved.name,
@@ -109,6 +109,11 @@ class SQLite(SQLEngine):
             resolved.app,
             recipe,
         )
+
+    def rehearsal(self, wanted: Wanted) -> tuple[str, str]:
+        """Return the statements for a temporary table."""
+        copy = f"CREATE TEMP TABLE {REHEARSAL} AS SELECT * FROM {self.quoted(wanted.table)} WHERE 0"  # noqa: S608
+        return copy, str(wanted.recipe["rehearsal"])
 
     def create(self, wanted: Wanted, found: Present | None, say: Say) -> None:
         """Run the statement; it does nothing if another run was faster."""
