@@ -33,20 +33,20 @@ LOCK_HOLDER = """
     WHERE locktype = 'advisory' AND granted AND objid = %s
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+_SPECIAL_CLASSES = "SELECT oid::bigint, opcname::text FROM pg_opclass WHERE NOT opcdefault"
 _INDEXES = """
     SELECT t.relname AS tablename, i.relname, m.amname, x.indisunique, x.indisvalid,
            x.indisprimary OR EXISTS (
                SELECT 1 FROM pg_constraint c WHERE c.conindid = i.oid AND c.contype IN ('p', 'u', 'x')
            ) AS constrained,
-           x.indnkeyatts, k.keys, k.expressions, k.descending, k.collations, k.opclasses,
-           pg_get_expr(x.indpred, x.indrelid), pg_relation_size(i.oid), s.idx_scan,
+           x.indnkeyatts, k.keys, k.expressions, k.descending, k.collations, x.indclass::oid[]::bigint[],
+           pg_get_expr(x.indpred, x.indrelid), pg_relation_size(i.oid), pg_stat_get_numscans(i.oid),
            (SELECT coalesce(d.stats_reset, pg_postmaster_start_time()) FROM pg_stat_database d
             WHERE d.datname = current_database())
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_class t ON t.oid = x.indrelid
     JOIN pg_am m ON m.oid = i.relam
-    LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.oid
     CROSS JOIN LATERAL (
         SELECT array_agg(
                    CASE WHEN x.indkey[n - 1] = 0 THEN pg_get_indexdef(i.oid, n, true) ELSE a.attname::text END ORDER BY n
@@ -58,11 +58,6 @@ _INDEXES = """
                         THEN (SELECT collname::text FROM pg_collation WHERE oid = x.indcollation[n - 1]) ELSE '' END
                    ORDER BY n
                ) AS collations,
-               array_agg(
-                   CASE WHEN n <= x.indnkeyatts
-                        THEN (SELECT CASE WHEN opcdefault THEN '' ELSE opcname::text END
-                              FROM pg_opclass WHERE oid = x.indclass[n - 1]) ELSE '' END ORDER BY n
-               ) AS opclasses,
                array_agg(x.indkey[n - 1] = 0 ORDER BY n) AS expressions
         FROM generate_series(1, x.indnatts) n
         LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[n - 1] AND x.indkey[n - 1] <> 0
@@ -75,19 +70,22 @@ _INDEXES = """
 
 def read(rows: Callable[..., list[tuple[Any, ...]]], names: Collection[str] | None) -> list[Present]:
     """Return the indexes of the tables, or of all that the search path finds; ``rows`` runs a query."""
+    special: dict[int, str] = dict(rows(_SPECIAL_CLASSES))
     if names is None:
-        return [_present(row) for row in rows(_INDEXES.format(where=""))]
-    return [_present(row) for row in rows(_INDEXES.format(where="AND t.relname = ANY(%s)"), [list(names)])]
+        found = rows(_INDEXES.format(where=""))
+    else:
+        found = rows(_INDEXES.format(where="AND t.relname = ANY(%s)"), [list(names)])
+    return [_present(row, special) for row in found]
 
 
-def _present(row: tuple[Any, ...]) -> Present:
+def _present(row: tuple[Any, ...], special: dict[int, str]) -> Present:
     table, name, method, unique, valid, constrained, key_count = row[:7]
-    keys, expressions, descending, collations, opclasses, where, size, uses, since = row[7:]
+    keys, expressions, descending, collations, classes, where, size, uses, since = row[7:]
     columns = tuple(
         Column(canonical(key) if expression else key, "desc" if down else "asc")
         for key, expression, down in zip(keys[:key_count], expressions, descending, strict=False)
     )
-    options = tuple(("opclass", each) for each in dict.fromkeys(filter(None, opclasses)))
+    options = tuple(("opclass", special[each]) for each in dict.fromkeys(classes) if each in special)
     return Present(
         table=table,
         name=name,

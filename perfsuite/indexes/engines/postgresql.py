@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import django.db
+from django.db import transaction
 
 from perfsuite.indexes.canonical import canonical
 from perfsuite.indexes.compare import Column, Definition, Present, Wanted
@@ -68,7 +69,10 @@ class PostgreSQL(SQLEngine):
 
     def present(self, names: Collection[str] | None = None, *, usage: bool = False) -> list[Present]:
         """Return the indexes, with their sizes and scans."""
-        with self.session():
+        with self.session(), transaction.atomic(using=self.alias):
+            self.execute(
+                "SET LOCAL jit = off"
+            )  # it takes as long as the query, which looks expensive and is not
             return self.owned(pg_catalog.read(self.rows, names))
 
     def translate(self, resolved: Resolved) -> Wanted:
