@@ -23,11 +23,13 @@ PERFSUITE = {{"INDEXES": {{"DECLARE": {{{table!r}: {indexes!r}}}}}}}
 
 
 def command(
-    folder: Path, *arguments: str, indexes: list[str], table: str = world.LEADS, **env: str
+    folder: Path, *arguments: str, indexes: list[str], database: str = "", **env: str
 ) -> subprocess.Popen[str]:
-    """Start a command that has ``indexes``, each a field's name, declared for the table."""
-    database = str(connections["default"].settings_dict["NAME"])
-    (folder / "indexing.py").write_text(_SETTINGS.format(database=database, table=table, indexes=indexes))
+    """Start a command that has ``indexes``, each a field's name, declared for the table of leads."""
+    database = database or str(connections["default"].settings_dict["NAME"])
+    (folder / "indexing.py").write_text(
+        _SETTINGS.format(database=database, table=world.LEADS, indexes=indexes)
+    )
     path = os.pathsep.join((str(folder), str(servers.ROOT)))
     return subprocess.Popen(
         [sys.executable, "-m", "django", *arguments, "--settings=indexing"],

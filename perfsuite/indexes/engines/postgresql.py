@@ -6,6 +6,7 @@ the server would be a transaction that a build of another session has to wait fo
 
 from __future__ import annotations
 
+import logging
 import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -26,9 +27,12 @@ from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
 from perfsuite.indexes.resolve import Resolved, Terms
 from perfsuite.indexes.spec import Index, Key
 
+logger = logging.getLogger("perfsuite.indexes")
+
 LOCK_KEY = zlib.crc32(b"perfsuite.indexes")
 ASK_AGAIN_S = 1.0
 SAY_AGAIN_S = 15.0
+CLEAN_UP_MS = 1_000
 _NOT_AVAILABLE, _UNIQUE_VIOLATION, _NO_PRIVILEGE, _READ_ONLY, _CANCELLED = (
     "55P03",
     "23505",
@@ -229,25 +233,22 @@ class PostgreSQL(SQLEngine):
     def create(self, wanted: Wanted, found: Present | None, say: Say) -> None:
         """Build concurrently, and again after each lock timeout; what a failed build leaves is dropped."""
         settings = IndexSettings.get()
-        if found is not None:
-            self._drop(wanted.name)
         with self.session(), self._lock_timeout(settings.lock_timeout_s):
-            for attempt in range(settings.lock_retries + 1):
+            for left in range(settings.lock_retries, -1, -1):
                 try:
+                    self._drop_invalid(wanted)
                     with pg_progress.told(self.connection, wanted.table, say):
                         self.execute(wanted.statement)
                     return
                 except KeyboardInterrupt:
-                    self._drop_if_invalid(wanted)
+                    self._clean_up(wanted)
                     raise
                 except django.db.Error as exc:
-                    self._drop_if_invalid(wanted)
-                    if _code(exc) != _NOT_AVAILABLE or attempt == settings.lock_retries:
+                    if _code(exc) != _NOT_AVAILABLE or not left:
+                        self._clean_up(wanted)
                         raise
-                    say(
-                        f"{wanted.name}: no lock on {wanted.table} within {settings.lock_timeout_s:g} s; "
-                        f"again, {settings.lock_retries - attempt} more"
-                    )
+                    seconds = settings.lock_timeout_s
+                    say(f"{wanted.name}: no lock on {wanted.table} within {seconds:g} s; again, {left} more")
 
     def drop(self, present: Present, say: Say) -> str:
         """Drop the index concurrently."""
@@ -258,13 +259,17 @@ class PostgreSQL(SQLEngine):
     def _drop(self, name: str) -> None:
         self.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.quoted(name)}")
 
-    def _drop_if_invalid(self, wanted: Wanted) -> None:
-        """Drop what a failed build has left; if that cannot be done now, the next run does it."""
+    def _drop_invalid(self, wanted: Wanted) -> None:
+        if self.rows(pg_catalog.IS_INVALID, [wanted.table, wanted.name]):
+            self._drop(wanted.name)
+
+    def _clean_up(self, wanted: Wanted) -> None:
+        """Drop what a failed build has left, if that takes no time; else the next run does it."""
         try:
-            if self.rows(pg_catalog.IS_INVALID, [wanted.table, wanted.name]):
-                self._drop(wanted.name)
-        except django.db.Error:
-            self.connection.close()
+            self.execute(f"SET lock_timeout = {CLEAN_UP_MS}")
+            self._drop_invalid(wanted)
+        except django.db.Error as exc:
+            logger.debug("%s stays invalid until the next run: %s", wanted.name, exc)
 
     @contextmanager
     def _lock_timeout(self, seconds: float) -> Iterator[None]:

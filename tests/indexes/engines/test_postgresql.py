@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from django.test import override_settings
 from perfsuite.indexes import DatabaseRefused, Index, applying, register, registry
 from perfsuite.indexes.engines import opened, pg_progress
 from tests.indexes import processes, world
+from tests.integration.restartable import RestartablePostgreSQL
 
 if world.DATABASE != "postgresql":
     pytest.skip("about PostgreSQL; runs in its lane", allow_module_level=True)
@@ -168,6 +170,67 @@ def test_a_build_that_waits_too_long_for_a_writer_leaves_nothing(leads: str) -> 
     # Nor could what it had begun be dropped in time: the next run does it.
     apply([])
     assert rows(VALID) == [(True,)]
+
+
+def test_a_build_that_waits_too_long_for_a_writer_is_tried_again(leads: str) -> None:
+    register(leads, STATUS)
+    with (
+        override_settings(PERFSUITE={"INDEXES": {"LOCK_TIMEOUT_S": 0.05, "LOCK_RETRIES": 3}}),
+        in_another_transaction(WRITER) as release,
+    ):
+        apply(lambda text: release() if text.endswith("1 more") else None)
+    assert rows(VALID) == [(True,)]
+
+
+def test_ctrl_c_ends_a_build_at_once_and_the_next_run_finishes_it(
+    leads: str, run: Run, tmp_path: Path
+) -> None:
+    register(leads, STATUS)
+    with in_another_transaction(WRITER):
+        stopped = processes.command(tmp_path, "setup_indexes", "--apply", indexes=["status"])
+        processes.wait_for(building, "the build waits for the writer")
+        stopped.send_signal(signal.SIGINT)
+        code, _, err = processes.ended(stopped)
+        assert rows(BUILDERS) == []
+    assert code == 1
+    assert err.endswith("CommandError: Stopped; what is done stays. Type it again to go on.\n")
+
+    run("setup_indexes", "--apply")
+    assert rows(VALID) == [(True,)]
+
+
+def test_a_server_that_is_killed_in_mid_build_has_the_index_after_the_next_run(tmp_path: Path) -> None:
+    import psycopg
+
+    def valid() -> Any:
+        with psycopg.connect(autocommit=True, **login) as connection:
+            return connection.execute(VALID).fetchall()
+
+    with RestartablePostgreSQL() as own:
+        login: dict[str, Any] = {**own._as_superuser("postgres")}
+        with psycopg.connect(autocommit=True, **login) as connection:
+            connection.execute(f"CREATE TABLE {world.LEADS} (id int, status text)")
+            connection.execute(f"INSERT INTO {world.LEADS} SELECT n, 'new' FROM generate_series(1, 500) n")
+        writer = psycopg.connect(**login)
+        writer.execute(WRITER)
+        start = {"indexes": ["status"], "database": "postgres", **own.there.env}
+        broken = processes.command(tmp_path, "setup_indexes", "--apply", **start)
+        processes.wait_for(lambda: valid() == [(False,)], "the build waits for the writer")
+        own.server.stop(signal.SIGKILL)
+        assert processes.ended(broken)[0] == 1
+        writer.close()
+        processes.wait_for(lambda: not any_of(own.server.pid), "its processes have ended")
+        own.start()
+
+        assert processes.ended(processes.command(tmp_path, "setup_indexes", "--apply", **start))[0] == 0
+        assert valid() == [(True,)]
+        with psycopg.connect(**login) as connection:
+            assert connection.execute(f"SELECT count(*) FROM {world.LEADS}").fetchone() == (500,)
+
+
+def any_of(session: int) -> bool:
+    """Tell whether a process of the session is there still."""
+    return subprocess.run(["pgrep", "-s", str(session)], capture_output=True, check=False).returncode == 0
 
 
 def test_the_progress_of_a_build_is_told(leads: str, monkeypatch: pytest.MonkeyPatch) -> None:
