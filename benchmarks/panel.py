@@ -110,7 +110,7 @@ def fill(now: int, routes: int, fingerprints: int) -> int:
     from django.db import connections, transaction
 
     from perfsuite.metrics.compaction import watermark
-    from perfsuite.metrics.flusher import describe
+    from perfsuite.metrics.identity import describe
     from perfsuite.metrics.models import Bucket, Mark, Series
     from perfsuite.metrics.storages import get_storage
 

@@ -47,7 +47,8 @@ def measure() -> dict[str, float]:
     flusher.stop()  # only the adding is measured here
     histogram, recorder = Histogram(), Recorder()
     request = ("2xx",), ("/shop/<int:pk>/", "GET", "2xx"), ("/shop/<int:pk>/",)
-    context = {"connection": SimpleNamespace(alias="default", vendor="sqlite")}
+    cursor = SimpleNamespace(cursor=SimpleNamespace(rowcount=-1))
+    context = {"connection": SimpleNamespace(alias="default", vendor="sqlite"), "cursor": cursor}
 
     def one_request() -> None:
         status, route, by_route = request

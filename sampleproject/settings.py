@@ -157,6 +157,8 @@ PERFSUITE = {
             "portal.Lead": ["lead_data"],
         }
     },
+    # What a tenant's request reads of these without its tenant is a finding.
+    "QUERIES": {"TENANT_OWNED": {"portal.Page": "tenant", "portal.Form": "tenant", "portal.Lead": "tenant"}},
     "RESPONSES": {
         "QUERY": "sorted",
         "TAG_HEADERS": ["Surrogate-Key"],

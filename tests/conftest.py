@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ MARKS = {  # of a file, or of all below a folder
     # Long, and about nothing that a Django or a database has to do with.
     "integration/test_compaction_killed.py": pytest.mark.once,
     "integration/test_memory.py": pytest.mark.once,
+    "integration/test_outside.py": pytest.mark.once,
     "integration/test_turns.py": pytest.mark.once,
     "integration/test_valkey_faults.py": pytest.mark.once,
     "sampleproject/test_demo.py": pytest.mark.once,
@@ -46,8 +48,19 @@ MARKS = {  # of a file, or of all below a folder
     "indexes/test_naming.py": pytest.mark.alike,
     "indexes/test_spec.py": pytest.mark.alike,
     "metrics/test_histogram.py": pytest.mark.alike,
+    "metrics/test_plain.py": pytest.mark.alike,
+    "queries/explain/test_conditions.py": pytest.mark.alike,
+    "queries/explain/test_from_shape.py": pytest.mark.alike,
+    "queries/explain/test_mongodb.py": pytest.mark.alike,
+    "queries/explain/test_plans.py": pytest.mark.alike,
+    "queries/explain/test_postgresql.py": pytest.mark.alike,
+    "queries/explain/test_sql_text.py": pytest.mark.alike,
+    "queries/explain/test_sqlite.py": pytest.mark.alike,
     "queries/test_fingerprint.py": pytest.mark.alike,
     "queries/test_mongo_shape.py": pytest.mark.alike,
+    "queries/tenant_guard/test_django_sql.py": pytest.mark.alike,
+    "queries/tenant_guard/test_documents.py": pytest.mark.alike,
+    "queries/tenant_guard/test_reading.py": pytest.mark.alike,
     "responses/policy": pytest.mark.alike,
     "responses/test_codings.py": pytest.mark.alike,
     "responses/test_negotiation.py": pytest.mark.alike,
@@ -64,6 +77,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
         if place.parts[0] in ("caching", "responses") and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.no_database)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered_of_another_test() -> None:
+    """Forget what was sighted and remembered, and what of it this process has written to a store that is empty again."""
+    for module, held in (("sightings", "_sightings"), ("exemplars", "_exemplars")):
+        if loaded := sys.modules.get(f"perfsuite.metrics.{module}"):
+            getattr(loaded, held)._reset()
 
 
 @pytest.fixture(scope="session")

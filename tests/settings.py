@@ -88,6 +88,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     *perfsuite.APPS,
     "tests.testapp",
+    "tests.queries.corpus_rows",
+    "tests.queries.corpus",
 ]
 MIDDLEWARE = [
     "perfsuite.monitoring.RequestMetricsMiddleware",

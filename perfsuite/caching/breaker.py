@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+from time import perf_counter
+
+from perfsuite.metrics.request import current
 
 logger = logging.getLogger("perfsuite.caching")
 
@@ -37,8 +40,13 @@ class Breaker:
     def __enter__(self) -> None:
         if self.is_open:
             raise SharedAway
+        # The request's time in caches: without this instant and with that of the exit it has grown by what lies between.
+        if (tally := current.get()) is not None:
+            tally.cache_s -= perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, where: object) -> None:
+        if (tally := current.get()) is not None:
+            tally.cache_s += perf_counter()
         if exc is None:
             self._in_row = 0
         elif is_failure_of_server(exc):

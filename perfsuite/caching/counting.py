@@ -28,6 +28,7 @@ from perfsuite.caching.counts import AliasCounts, advance, guard, observations, 
 from perfsuite.caching.tiered import TieredCache
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
+from perfsuite.metrics.request import current
 
 READS, SETS, DELETES = ("get", "get_many"), ("set", "add", "set_many"), ("delete", "delete_many")
 OTHERS = ("touch", "has_key", "incr", "decr", "incr_version", "decr_version", "clear")
@@ -252,7 +253,7 @@ def _told(
 ) -> Any:
     """Count a call that came to its end; return its result, with the host's own default in it."""
     try:
-        counts.took(operation, seconds)
+        _took(counts, operation, seconds)
         if note is not _UNPLANNED:
             plan.after(counts, cache, note, result)
     except Exception as exc:  # noqa: BLE001 - the guard's
@@ -262,10 +263,16 @@ def _told(
 
 def _failed(counts: AliasCounts, operation: str, seconds: float) -> None:
     try:
-        counts.took(operation, seconds)
+        _took(counts, operation, seconds)
         next(counts.failed)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
+
+
+def _took(counts: AliasCounts, operation: str, seconds: float) -> None:
+    counts.took(operation, seconds)
+    if (tally := current.get()) is not None:
+        tally.cache_s += seconds
 
 
 class Plan:

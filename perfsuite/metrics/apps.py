@@ -15,7 +15,7 @@ class MetricsConfig(AppConfig):
     def ready(self) -> None:
         from perfsuite import conf
         from perfsuite.metrics import checks as _checks  # noqa: F401 - registers them
-        from perfsuite.metrics import compaction, flusher, router
+        from perfsuite.metrics import compaction, flusher, merging, router
         from perfsuite.metrics.conf import MetricsSettings
         from perfsuite.metrics.storages.alias import register_automatic_store
 
@@ -23,4 +23,5 @@ class MetricsConfig(AppConfig):
         register_automatic_store()
         router.install()
         compaction.register_jobs()
+        merging.register_jobs()
         flusher.install()

@@ -19,17 +19,24 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from hashlib import blake2b
-from uuid import UUID, uuid4
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from perfsuite.exceptions import StoreUnavailable
-from perfsuite.metrics import kinds, leader
+from perfsuite.metrics import exemplars, kinds, leader, sightings
 from perfsuite.metrics.compaction import earliest_open
 from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.identity import describe, row_id
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import suppress
-from perfsuite.metrics.storages import BucketRow, SeriesRow, Storage, get_storage
+from perfsuite.metrics.storages import (
+    BucketRow,
+    SeriesRow,
+    Storage,
+    StoredExemplar,
+    StoredSighting,
+    get_storage,
+)
 from perfsuite.timing import elapsed_us
 
 logger = logging.getLogger("perfsuite.metrics")
@@ -43,6 +50,8 @@ DAY_S = 86_400
 ANNOUNCE_AGAIN_S = 3_600
 # What waited longer than this is stamped with a later time than its own, so that its minute cannot close while it is written.
 MAX_AGE_S = 20
+# So many characters of sightings' and exemplars' texts weigh as much as one row of numbers while they wait.
+CHARS_PER_ROW = 1_000
 # A batch that a working store refuses this often would keep all later ones from it; it is dropped and counted.
 MAX_REFUSALS = 3
 
@@ -54,8 +63,17 @@ class Batch:
     at: int
     rows: list[BucketRow]
     series: dict[str, SeriesRow]
+    sightings: list[StoredSighting] = field(default_factory=list)
+    exemplars: list[StoredExemplar] = field(default_factory=list)
     tried: bool = False
     refused: int = 0
+
+    def weight(self) -> int:
+        """Return about how many rows of numbers would take as much memory."""
+        chars = sum(len(row.about) + len(row.evidence) for row in self.sightings)
+        chars += sum(len(row.data) for row in self.exemplars)
+        rows = len(self.rows) + len(self.sightings) + len(self.exemplars)
+        return rows + chars // CHARS_PER_ROW
 
 
 class Flusher:
@@ -129,23 +147,27 @@ class Flusher:
 
     def _take(self) -> None:
         taken = recorder.take()
-        if not taken:
-            return
+        # After the recorder's, which works out what requests came to, and sights and remembers on the way.
         self._sequence += 1
+        writer = f"{self._writer}:{self._sequence}"
+        seen, remembered = sightings.take(writer), exemplars.take(writer)
+        if not (taken or seen or remembered):
+            return
         rows, series = [], {}
         for (kind, labels), value in taken.items():
             if not value.count:  # its only value was refused
                 continue
             described = describe(kind, labels)
             series[described.id] = described
-            row_id = UUID(bytes=_digest(16, self._writer, str(self._sequence), described.id))
             numbers = (value.count, value.sum, value.min, value.max, value.to_bytes())
-            rows.append(BucketRow(row_id, RESOLUTION_S, 0, kind, described.id, *numbers))
-        self.pending.append(Batch(int(time.time()), rows, series))
+            rows.append(
+                BucketRow(row_id(writer, described.id), RESOLUTION_S, 0, kind, described.id, *numbers)
+            )
+        self.pending.append(Batch(int(time.time()), rows, series, seen, remembered))
         self._drop_beyond(MetricsSettings.get().max_pending_rows)
 
     def _drop_beyond(self, limit: int) -> None:
-        while len(self.pending) > 1 and sum(len(batch.rows) for batch in self.pending) > limit:
+        while len(self.pending) > 1 and sum(batch.weight() for batch in self.pending) > limit:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
@@ -157,6 +179,7 @@ class Flusher:
                 recorder.observe(row.kind, tuple(json.loads(dropped.series[row.series].labels)), row.sum)
             else:
                 recorder.observe(kinds.SELF_DROPPED.name, (row.kind,), row.count)
+        _drop_findings(dropped)
 
     def _write_pending(self) -> bool:
         try:
@@ -179,11 +202,23 @@ class Flusher:
     def _write(self, storage: Storage, batch: Batch) -> None:
         started = time.perf_counter()
         self._announce(storage, batch)
-        at = max(batch.at, int(time.time()) - MAX_AGE_S)
-        start = max(at - at % RESOLUTION_S, earliest_open(storage))
         again, batch.tried = batch.tried, True
+        start = _stamp(storage, batch)
         storage.append([row._replace(start=start) for row in batch.rows], again=again)
-        if any(not row.kind.startswith("self.") for row in batch.rows):
+        try:
+            if batch.sightings:
+                start = _stamp(storage, batch)  # again, should the numbers have taken long
+                sighted = [row._replace(start=start) for row in batch.sightings]
+                storage.append_sightings(sighted, again=again)
+            if batch.exemplars:
+                storage.append_exemplars(batch.exemplars, again=again)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a storage may be anyone's
+            # The numbers are there; what is refused beside them is not tried again.
+            logger.error("The metrics store refused sightings or exemplars with %s.", type(exc).__name__)
+            _drop_findings(batch)
+        if batch.sightings or any(not row.kind.startswith("self.") for row in batch.rows):
             recorder.observe(kinds.SELF_FLUSH.name, (), elapsed_us(started))
 
     def _announce(self, storage: Storage, batch: Batch) -> None:
@@ -206,15 +241,19 @@ class Flusher:
             self._announced.clear()
 
 
-def describe(kind: str, labels: tuple[str, ...]) -> SeriesRow:
-    """Return the row that describes a series; its id follows from its kind and label values."""
-    # Escaped to ASCII, since a NUL or half a surrogate pair in a label would be refused by a database.
-    text = json.dumps(labels, default=str, separators=(",", ":"))
-    return SeriesRow(_digest(8, kind, text).hex(), kind, text)
+def _stamp(storage: Storage, batch: Batch) -> int:
+    """Return the start for rows that are written now: not in a minute that is closed, or closes while they are written."""
+    at = max(batch.at, int(time.time()) - MAX_AGE_S)
+    return max(at - at % RESOLUTION_S, earliest_open(storage))
 
 
-def _digest(size: int, *parts: str) -> bytes:
-    return blake2b("\0".join(parts).encode(), digest_size=size).digest()
+def _drop_findings(batch: Batch) -> None:
+    """Give up the sightings and exemplars of a batch, and count them."""
+    seen, remembered = sum(row.count for row in batch.sightings), len(batch.exemplars)
+    for name, count in ((sightings.NAME, seen), (exemplars.NAME, remembered)):
+        if count:
+            recorder.observe(kinds.SELF_DROPPED.name, (name,), count)
+    batch.sightings, batch.exemplars = [], []
 
 
 def in_test_run() -> bool:

@@ -1,8 +1,8 @@
 """The tables of the store.
 
-Rows are only ever appended and deleted by range; nothing is updated but the leader's own marks. Every primary key is a UUID or
-a string, because an AutoField cannot be migrated on MongoDB, and each is derived from what the row is about, so that
-writing it twice is refused rather than counted twice.
+Rows are only ever appended and deleted by range; nothing is updated but marks and findings, by the leader, and the state of a
+finding, by a person. Every primary key is a UUID or a string, because an AutoField cannot be migrated on MongoDB, and each is
+derived from what the row is about, so that writing it twice is refused rather than counted twice.
 """
 
 from __future__ import annotations
@@ -127,6 +127,29 @@ class Exemplar(models.Model):
         return f"{self.series} at {self.at}: {self.value}"
 
 
+class Sighting(models.Model):
+    """What one process saw of one finding between two flushes; the leader merges it into the finding."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    start = models.BigIntegerField(help_text="Start of the 10 seconds in which it was written.")
+    finding = models.CharField(max_length=32)
+    at = models.BigIntegerField(help_text="When the last was seen, in seconds since the epoch.")
+    count = models.BigIntegerField()
+    saving_us = models.FloatField()
+    saving_us_max = models.FloatField()
+    about = models.TextField(help_text="JSON list of the finding's kind, subject, alias, route and site.")
+    evidence = models.TextField(help_text="JSON object of the last; its keys are those of the kind.")
+
+    objects = StoreManager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["start"], name="perfsuite_sighting_start")]
+
+    def __str__(self) -> str:
+        return f"{self.finding} at {self.at}: {self.count}"
+
+
 class Finding(models.Model):
     """Something that should be changed on the site, with its evidence and what a person decided about it."""
 
@@ -142,6 +165,20 @@ class Finding(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     first_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
     last_seen = models.BigIntegerField(help_text="Seconds since the epoch.")
+    alias = models.TextField()
+    route = models.TextField()
+    site = models.TextField()
+    count = models.BigIntegerField()
+    saving_us = models.FloatField()
+    saving_us_max = models.FloatField()
+    runs = models.BigIntegerField(help_text="Runs of its route while it was open or ignored.")
+    quiet_runs = models.BigIntegerField(help_text="Runs since its last sighting.")
+    recent_runs = models.FloatField(help_text="Runs up to its last sighting, older ones faded.")
+    recent_count = models.FloatField(help_text="Sightings in those runs.")
+    merged_to = models.BigIntegerField(help_text="Up to when the leader has counted for it.")
+    state_at = models.BigIntegerField(help_text="Seconds since the epoch.")
+    state_by = models.TextField(help_text="Who set the state; empty: nobody did.")
+    regressions = models.IntegerField(help_text="How often it came back.")
 
     objects = StoreManager()
 

@@ -17,8 +17,8 @@ from typing import Literal
 from perfsuite.metrics import kinds
 from perfsuite.metrics.compaction import watermarks
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.flusher import describe
 from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.identity import describe
 from perfsuite.metrics.reading import Reading, reading
 from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.http import HttpRequest
 
@@ -19,25 +19,45 @@ NOT_FOUND = "<not found>"
 MIDDLEWARE = "<middleware>"
 
 # One statement of a database: its text with placeholders, or what the app that saw it has in that place; the alias; the seconds
-# it took; and whether it failed. A plain tuple, since a request makes many, or a list where more time may be added to it.
-Statement = tuple[Any, str, float, bool] | list[Any]
+# it took; whether it failed; and whatever else that app tells its own fold. A plain tuple, since a request makes many, or a list
+# where more time may be added to it.
+Statement = tuple[Any, ...] | list[Any]
 
 # A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
 
 
-class Tally:
-    """What one request has done so far."""
+class Notes(Protocol):
+    """What an app has noted of a request beside its statements; made only for a request that gives a reason to."""
 
-    __slots__ = ("closed", "discarded", "folded_count", "folded_s", "held", "request")
+    def ended(self) -> None:
+        """Undo what was done for this request alone. Called once when it is over; must not raise."""
+
+
+class Tally:
+    """What one request has done so far.
+
+    ``commands`` of the statements are MongoDB's; ``mongodb_s`` is the time of those that are folded, and ``cache_s`` the time
+    that was spent in caches, where that is known.
+    """
+
+    __slots__ = (
+        "cache_s", "closed", "commands", "discarded", "folded_count", "folded_s", "held", "mongodb_s", "notes", "request",
+        "request_id", "seen", "tenant_notes",
+    )  # fmt: skip
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
         self.held: deque[Statement] = deque()
-        self.folded_count = 0
-        self.folded_s = 0.0
-        self.discarded = False
-        self.closed = False
+        self.folded_count = self.commands = 0
+        self.folded_s = self.mongodb_s = self.cache_s = 0.0
+        self.notes: Any = None
+        self.discarded = self.closed = False
+        # Statements to be judged by the tenant guard of the queries app, if there are any.
+        self.tenant_notes: list[Any] | None = None
+        self.request_id = ""
+        # What came before in this request, by whatever the app that notes it tells it apart.
+        self.seen: dict[Any, Any] = {}
 
     def route(self, status: int = 200) -> str:
         """Return the pattern of the view that answers, never the path: ``/pages/<slug>/``."""
@@ -68,7 +88,8 @@ class Tally:
 
 
 def _seconds(statements: Iterable[Statement]) -> float:
-    return sum([statement[2] for statement in statements])
+    seconds: list[float] = [statement[2] for statement in statements]
+    return sum(seconds)
 
 
 @dataclass
@@ -101,11 +122,16 @@ def fold(tallies: Sequence[Tally], route: str) -> None:
         each(tallies, route)
 
 
+# None would say that no request is in hand, and there statements are counted for the process.
+_nobody = Tally()
+_nobody.closed = True
+
+
 @contextmanager
 def suppress() -> Iterator[None]:
     """Record nothing that runs inside: perfsuite's own work, or a host's that should not count."""
     previous = current.get()
-    current.set(None)
+    current.set(_nobody)
     try:
         yield
     finally:
@@ -115,5 +141,5 @@ def suppress() -> Iterator[None]:
 def discard_current() -> None:
     """Leave the request in hand out of all figures; the panel calls it for its own pages."""
     tally = current.get()
-    if tally is not None:
+    if tally is not None and tally is not _nobody:
         tally.discarded = True

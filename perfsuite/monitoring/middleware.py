@@ -84,8 +84,26 @@ def _observations(route: str, method: str, status: int, spans: list[Span]) -> It
     yield kinds.ROUTE, (route, _method(method), status_class), us
     yield kinds.QUERIES, by_route, [count for count, _ in statements]
     yield kinds.DB, by_route, [seconds * 1e6 for _, seconds in statements]
+    yield from _parts(route, spans, [seconds for _, seconds in statements])
     yield kinds.BYTES_IN, by_route, [_received_bytes(span.length) if span.length else 0 for span in spans]
     yield kinds.BYTES_OUT, by_route, [_sent_bytes(span) for span in spans]
+
+
+def _parts(route: str, spans: list[Span], database_s: list[float]) -> Iterator[Observation]:
+    """Yield how the time of requests divides; parts that all of them lack are left out.
+
+    Statements of one request that run side by side may take longer together than it does; nothing is left for the rest then.
+    """
+    parts: dict[str, list[float]] = {"sql": [], "mongodb": [], "cache": [], "python": []}
+    for span, in_database_s in zip(spans, database_s, strict=True):
+        mongodb_s, cache_s = span.tally.mongodb_s, max(0.0, span.tally.cache_s)
+        parts["sql"].append(max(0.0, in_database_s - mongodb_s) * 1e6)
+        parts["mongodb"].append(mongodb_s * 1e6)
+        parts["cache"].append(cache_s * 1e6)
+        parts["python"].append(max(0.0, span.seconds - in_database_s - cache_s) * 1e6)
+    for part, us in parts.items():
+        if any(us):
+            yield kinds.TIME, (route, part), us
 
 
 class RequestMetricsMiddleware:
@@ -191,12 +209,15 @@ def record(span: Span, status: int, left: float, sent_bytes: int) -> None:
     request: Any = tally.request
     # First of all, so that a thread that the view left behind adds nothing any more.
     tally.closed = True
+    if tally.notes is not None:
+        tally.notes.ended()
     if tally.discarded:
         return
     span.seconds = seconds = left - span.entered
     span.status, span.sent_bytes = status, sent_bytes
     span.route, span.method = tally.route(status), request.method
     span.length = request.META.get("CONTENT_LENGTH")
+    tally.request_id = request.META.get("HTTP_X_REQUEST_ID", "")
     tally.request = None  # it may hold an upload
     held = len(tally.held)
     if held > MAX_HELD_LATER or seconds >= prompt.from_s:

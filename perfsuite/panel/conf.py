@@ -12,6 +12,7 @@ DEFAULT_CARDS = (
     "perfsuite.panel.cards.latency.Latency",
     "perfsuite.panel.cards.throughput.Throughput",
     "perfsuite.panel.cards.routes.Routes",
+    "perfsuite.panel.cards.time.TimeSplit",
     "perfsuite.panel.cards.queries.ExpensiveQueries",
     "perfsuite.panel.cards.queries.SlowestQueries",
     "perfsuite.panel.cards.responses.Figures",

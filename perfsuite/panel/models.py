@@ -6,14 +6,17 @@ from django.db import models
 
 
 class Dashboard(models.Model):
-    """The panel itself. Who has ``perfsuite_panel.view_dashboard`` may look at it."""
+    """The panel itself. Who has ``perfsuite_panel.view_dashboard`` may look at it, with ``explain_query`` also ask for plans."""
 
     id = models.CharField(primary_key=True, max_length=36)
 
     class Meta:
         managed = False
         default_permissions = ()
-        permissions = [("view_dashboard", "Can view the performance panel")]
+        permissions = [
+            ("view_dashboard", "Can view the performance panel"),
+            ("explain_query", "Can ask the database for the plan of a statement"),
+        ]
         verbose_name = "performance panel"
         verbose_name_plural = "Performance"
 

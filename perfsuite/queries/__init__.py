@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
+from perfsuite.queries.outside import track
+
+__all__ = ["track"]
+
 default_app_config = "perfsuite.queries.apps.QueriesConfig"

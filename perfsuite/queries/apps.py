@@ -23,12 +23,17 @@ class QueriesConfig(AppConfig):
 
     def ready(self) -> None:
         from perfsuite import conf
-        from perfsuite.queries import checks, pools, sql  # noqa: F401 - checks register themselves
+        from perfsuite.metrics import leader, runs
+        from perfsuite.queries import checks, kinds, pools, sql, tenant_guard  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
+        from perfsuite.queries.explain import daily
 
         conf.register(QuerySettings)
         sql.follow_settings()
+        tenant_guard.follow_settings()
         pools.install()
+        leader.register_job("queries.explain", daily.EVERY_S, daily.explain_slow)
+        runs.register_kind(kinds.OUTSIDE)
 
     @staticmethod
     def _observe_mongodb() -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.utils.module_loading import import_string
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.optional import available
+from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.tenant_guard.state import MODES, declaration
 
 
 @checks.register("perfsuite")
@@ -43,4 +46,38 @@ def check_djongo(**kwargs: Any) -> list[checks.CheckMessage]:
         )
         for alias, entry in settings.DATABASES.items()
         if entry.get("ENGINE") == "djongo"
+    ]
+
+
+@checks.register("perfsuite")
+def check_tenant_guard(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Report declarations that cannot be meant (E010), a mode that there is not (E011), and a table that is none (W010)."""
+    found: list[checks.CheckMessage] = []
+    for problem in declaration().problems:
+        level = checks.Error if problem.id.endswith("E010") else checks.Warning
+        found.append(level(problem.message, hint=problem.hint, id=problem.id))
+    mode = QuerySettings.get().tenant_guard
+    if mode not in MODES:
+        message = f"PERFSUITE['QUERIES']['TENANT_GUARD'] is {mode!r}, so the guard only observes."
+        hint = f"Write one of {', '.join(map(repr, MODES))}."
+        found.append(checks.Error(message, hint=hint, id="perfsuite_queries.E011"))
+    return found
+
+
+@checks.register("perfsuite")
+def check_mask(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Report a mask of parameters that cannot be used (E001)."""
+    path = QuerySettings.get().mask_params
+    try:
+        usable = not path or callable(import_string(path))
+    except ImportError:
+        usable = False
+    if usable:
+        return []
+    return [
+        checks.Error(
+            f"PERFSUITE['QUERIES']['MASK_PARAMS'] is {path!r}, which is no function; no parameters are kept.",
+            hint='Name one that takes a statement and a list of parameters: "shop.privacy.mask".',
+            id="perfsuite_queries.E001",
+        )
     ]

@@ -22,7 +22,11 @@ from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
+from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, note
+from perfsuite.queries.tenant_guard.guard import in_force
+from perfsuite.queries.tenant_guard.listening import judge_command
+from perfsuite.queries.tracing import UNTRACED, Traced, trace_command
 from perfsuite.queries.translation import READS, Translated, statement_of
 
 # The alias of commands to a database that is none of DATABASES: those of a client of the host's own.
@@ -37,9 +41,9 @@ MAX_ALIASES = 1_000
 _guard = Guard("queries.mongo")
 _aliases: dict[str, str] = {}
 
-# A command on its way: the tally of the request that sent it, its shape, its alias, the entry that it adds to, if any, and the
-# cursor that it reads on from, if any.
-Running = tuple[Tally, Shape, str, "Entry | None", Any]
+# A command on its way: the tally of the request that sent it, its shape, its alias, the entry that it adds to, if any, the
+# cursor that it reads on from, if any, and what trace_command tells of it.
+Running = tuple[Tally, Shape, str, "Entry | None", Any, Traced]
 
 
 class CommandTimes(monitoring.CommandListener):
@@ -54,7 +58,9 @@ class CommandTimes(monitoring.CommandListener):
         """Remember a command that a request sends."""
         tally = current.get()
         if tally is None or tally.closed or not _guard.on:
-            return
+            tally = tally_of(tally) if _guard.on else None
+            if tally is None:
+                return
         try:
             name, database, command = event.command_name, event.database_name, event.command
             if name in HOUSEKEEPING:
@@ -67,7 +73,12 @@ class CommandTimes(monitoring.CommandListener):
                 entry = statement_of(tally, name, command.get(name))
                 if entry is not None:
                     entry[0].became(what)
-                running = (tally, what, alias, entry, None)
+                traced = UNTRACED
+                if entry is None:
+                    traced = trace_command(tally, what, name, command)
+                    if in_force.state is not None:  # of djongo's, the SQL is judged
+                        judge_command(tally, name, command, what, alias)
+                running = (tally, what, alias, entry, None, traced)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()
             self._running[event.request_id] = running
@@ -80,7 +91,7 @@ class CommandTimes(monitoring.CommandListener):
         running = self._running.pop(event.request_id, None)
         if running is None:
             return
-        tally, what, alias, entry, more_of = running
+        tally, what, alias, entry, more_of, traced = running
         if tally.closed:
             return
         try:
@@ -92,7 +103,7 @@ class CommandTimes(monitoring.CommandListener):
             documents = None
             if cursor is not None and what.operation in READS:
                 documents = _documents(cursor.get("firstBatch") or ())
-            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False))
+            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False, *traced))
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
 
@@ -107,11 +118,11 @@ class CommandTimes(monitoring.CommandListener):
             _guard.failed(exc)
 
     def _ended(self, event: Any, running: Running, failed: bool, cursor: Any) -> None:
-        tally, what, alias, entry, _ = running
+        tally, what, alias, entry, _, traced = running
         seconds = event.duration_micros / 1e6
         is_new = entry is None or entry[0].folded
         if entry is None or is_new:
-            entry = [Command(what), alias, seconds, failed]
+            entry = [Command(what), alias, seconds, failed, *traced]
         elif not _is_executing(entry):  # there, the wrapper takes the time, and djongo says whether it failed
             entry[2] += seconds
             entry[3] |= failed
@@ -127,9 +138,9 @@ class CommandTimes(monitoring.CommandListener):
         found = self._cursors.get(cursor)
         if found is None:
             what = shape(event.database_name, "getMore", {"getMore": command.get("collection")})
-            return tally, what, alias, None, cursor
+            return tally, what, alias, None, cursor, UNTRACED
         of, entry, what = found
-        return tally, what, alias, entry if of is tally else None, cursor
+        return tally, what, alias, entry if of is tally else None, cursor, UNTRACED
 
     def _read(self, event: Any, reply: Any, running: Running, entry: Entry) -> None:
         """Count the documents of a reply, and remember its cursor while there is more to come."""

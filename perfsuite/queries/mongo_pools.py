@@ -64,11 +64,13 @@ class PoolTimes(monitoring.ConnectionPoolListener):
     def connection_created(self, pool: Pool, event: monitoring.ConnectionCreatedEvent) -> None:
         """Count a connection."""
         pool.open += 1
+        pool.opened += 1
 
     @_guarded
     def connection_closed(self, pool: Pool, event: monitoring.ConnectionClosedEvent) -> None:
         """Count it no more."""
         pool.open = max(0, pool.open - 1)
+        pool.closed += 1
 
     # Hot path: benchmarks/mongodb.py
     @_guarded

@@ -2,6 +2,8 @@
 
 What a pool does is added up where it happens and recorded with each flush, so that a request pays next to nothing for it. pymongo
 tells through its listeners (mongo_pools.py); psycopg's pool, which Django has from 5.1 on, keeps statistics, which are read.
+Without a pool, Django keeps one connection for each thread: those of an alias are shown like a pool, which has no limit and
+nobody who waits, and where each connection that must be opened is a check-out that waited for it (connecting.py).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from perfsuite.metrics.kinds import OTHER
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.queries import kinds
+from perfsuite.queries import connecting, kinds
 
 # Waits are kept until the next flush, so many of them; of more, the first.
 MAX_WAITS = 2_000
@@ -25,8 +27,8 @@ _POSTGRESQL = "django.db.backends.postgresql.base"
 class Pool:
     """What the pools of this process to one server have done since the last flush, and how they stand."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, is_pool: bool = True) -> None:
+        self.name, self.is_pool = name, is_pool
         self.size = 0  # of one of them
         self.limit = 0  # of all
         self.open = 0
@@ -34,6 +36,8 @@ class Pool:
         self.asking = 0
         self.most_in_use = 0
         self.most_waiting = 0
+        self.opened = 0
+        self.closed = 0
         self.waits_us: list[float] = []
         self.failures: dict[str, int] = {}
 
@@ -46,12 +50,19 @@ class Pool:
         is_full = self.in_use >= self.limit > 0
         queue = max(self.most_waiting, self.asking if is_full else 0)
         self.most_waiting = 0
-        if not (self.open or busy or queue or waits or failures):
+        changes = ((kinds.POOL_OPENED, self.opened), (kinds.POOL_CLOSED, self.closed))
+        self.opened = self.closed = 0
+        if not (self.open or busy or queue or waits or failures or any(count for _, count in changes)):
             return
-        yield kinds.POOL_LIMIT, label, self.limit
+        if self.is_pool:
+            yield kinds.POOL_LIMIT, label, self.limit
         yield kinds.POOL_OPEN, label, self.open
-        yield kinds.POOL_IN_USE, label, busy
-        yield kinds.POOL_WAITING, label, queue
+        if self.is_pool:
+            yield kinds.POOL_IN_USE, label, busy
+            yield kinds.POOL_WAITING, label, queue
+        for kind, count in changes:
+            if count:
+                yield kind, label, count
         if waits:
             yield kinds.POOL_WAIT, label, waits
         for reason, count in failures.items():
@@ -78,12 +89,28 @@ def observations() -> list[Observation]:
     """Return what is recorded of all pools with a flush."""
     with lock:
         found = [observation for pool in list(_by_address.values()) for observation in pool.take()]
-    return found + [observation for pool in _psycopg_pools() for observation in pool.take()]
+    for pool in (*_psycopg_pools(), *_persistent()):
+        found += pool.take()
+    return found
 
 
 def install() -> None:
     """Have the pools recorded with each flush. Idempotent."""
     recorder.before_take(observations)
+
+
+def _persistent() -> Iterator[Pool]:
+    """Yield what the connections of each alias without a pool have done; one with a pool opens none by itself."""
+    for each in connecting.aliases():
+        with connecting.lock:
+            (opened, closed, failed), connects_us, still_open = each.take()
+        if each.has_pool:
+            continue
+        pool = Pool(f"{each.vendor} {each.alias}", is_pool=False)
+        pool.open, pool.opened, pool.closed, pool.waits_us = still_open, opened, closed, connects_us
+        if failed:
+            pool.failures["connectionError"] = failed
+        yield pool
 
 
 def _psycopg_pools() -> Iterator[Pool]:
@@ -111,6 +138,8 @@ def _of_psycopg(alias: str, stats: dict[str, Any]) -> Pool:
     if queued:
         pool.waits_us = [grown("requests_wait_ms") * 1e3 / queued] * min(queued, MAX_WAITS)
     pool.waits_us += [0.0] * min(max(0, requests - queued), MAX_WAITS)
+    pool.opened = max(0, grown("connections_num") - grown("connections_errors"))
+    pool.closed = max(0, pool.opened - (pool.open - before.get("pool_size", 0)))
     if errors := grown("requests_errors"):
         pool.failures["timeout"] = errors
     if errors := grown("connections_errors"):

@@ -1,7 +1,7 @@
 """The execute wrapper: sees every SQL statement of every alias and costs about a microsecond each.
 
-It only notes the statement in the request's tally. It times ``execute``, not the fetching of rows. Statements outside a request
-are not noted. djongo's have a wrapper of their own (translation.py).
+It only notes the statement in the tally of the request, or of what runs outside of one (outside.py). It times ``execute``,
+not the fetching of rows. djongo's have a wrapper of their own (translation.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,19 @@ from django.db.backends.signals import connection_created
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.request import MAX_HELD, current, on_fold, prompt
+from perfsuite.queries import connecting, loading, outside
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.fingerprint import MAX_CACHED, MAX_CACHED_CHARS, MAX_SQL_CHARS
-from perfsuite.queries.statements import fold_statements, guard
+from perfsuite.queries.limits import limits
+from perfsuite.queries.outside import tally_of
+from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_text, watched
+from perfsuite.queries.rows import guard as rows_guard
+from perfsuite.queries.statements import began, fold_statements, guard
+from perfsuite.queries.tracing import capture, trace
 from perfsuite.queries.translation import note_djongo_statement
+
+# What is there with the wrapper, and not without it.
+HOOKS = (connecting, loading, outside)
 
 # Django writes each statement anew; one that came before is held as the text that it was then, so that the new one's memory
 # is free again at once. That halves what noting a statement costs.
@@ -33,7 +42,9 @@ def note_statement(
     """Run a statement and note it in the tally of the request in hand, if there is one."""
     tally = current.get()
     if tally is None or tally.closed or not guard.on:
-        return execute(sql, params, many, context)
+        tally = tally_of(tally)
+        if tally is None:
+            return execute(sql, params, many, context)
     failed = True
     started = perf_counter()
     try:
@@ -44,8 +55,19 @@ def note_statement(
         try:
             seconds = perf_counter() - started
             text = (_texts.get(sql) if type(sql) is str else None) or _first(sql, context)
-            held = tally.held
-            held.append((text, context["connection"].alias, seconds, failed))
+            alias, held = context["connection"].alias, tally.held
+            if not held:
+                began(tally)
+            try:
+                # What a cursor says of a statement that failed is about the one before.
+                rows = UNKNOWN if failed else context["cursor"].cursor.rowcount
+                if text in watched or rows > limits.rows:
+                    rows = look_closer(context, text, rows, seconds)
+            except Exception as exc:  # noqa: BLE001 - the guard's
+                rows = UNKNOWN
+                rows_guard.failed(exc)
+            traced = trace(tally, text, alias, params, many, seconds, failed)
+            held.append((text, alias, seconds, failed, *traced, rows))
             if len(held) >= MAX_HELD:
                 fold_statements((tally,), tally.route())
         except Exception as exc:  # noqa: BLE001 - the guard's
@@ -58,7 +80,9 @@ def _first(sql: Any, context: dict[str, Any]) -> str:
     if type(sql) is str and len(sql) <= MAX_CACHED_CHARS:
         if len(_texts) >= MAX_CACHED:
             _texts.clear()
+            forget_texts()
         _texts[sql] = text
+        watch_text(text, context["connection"])
     return text
 
 
@@ -79,6 +103,8 @@ def install() -> None:
     connection_created.connect(_on_connection, dispatch_uid="perfsuite.queries.sql")
     for connection in _made_connections():
         _on_connection(None, connection)
+    for each in HOOKS:
+        each.install()
 
 
 def uninstall() -> None:
@@ -87,6 +113,8 @@ def uninstall() -> None:
     for connection in _made_connections():
         if (wrapper := _wrapper_for(connection)) in connection.execute_wrappers:
             connection.execute_wrappers.remove(wrapper)
+    for each in HOOKS:
+        each.uninstall()
 
 
 def follow_settings() -> None:
@@ -114,6 +142,9 @@ def _wrapper_for(connection: Any) -> Callable[..., Any]:
 
 def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
     if setting == "PERFSUITE":
+        options = QuerySettings.get()
         # No statement of a shorter request can be slow.
-        prompt.from_s = QuerySettings.get().slow_query_ms / 1e3
+        prompt.from_s = options.slow_query_ms / 1e3
+        limits.follow(options)
+        capture.on = options.capture_params
         install() if MetricsSettings.get().enabled else uninstall()

@@ -14,7 +14,9 @@ from typing import Any
 
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, MAX_SQL_CHARS, Shape
+from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, guard, note, shape_of
+from perfsuite.queries.tracing import trace
 
 READS = frozenset(["find", "aggregate"])
 # One statement becomes one or two commands; further different ones are not told.
@@ -78,9 +80,11 @@ def note_djongo_statement(
     """Run a statement of djongo's and note it in the tally of the request in hand, if there is one."""
     tally = current.get()
     if tally is None or tally.closed or not guard.on:
-        return execute(sql, params, many, context)
+        tally = tally_of(tally)
+        if tally is None:
+            return execute(sql, params, many, context)
     translated = Translated(sql[:MAX_SQL_CHARS] if type(sql) is str else type(sql).__name__)
-    entry: Entry = [translated, "", 0.0, True]
+    entry: Entry = [translated, "", 0.0, True, None, None, None]
     _here.tally, _here.entry = tally, entry
     started = perf_counter()
     try:
@@ -90,6 +94,7 @@ def note_djongo_statement(
     finally:
         try:
             entry[1], entry[2] = context["connection"].alias, perf_counter() - started
+            entry[4:] = trace(tally, translated.sql, entry[1], params, many, entry[2], entry[3])
             translated.executing, translated.awaits_read = False, not entry[3]
             note(tally, entry)
         except Exception as exc:  # noqa: BLE001 - the guard's

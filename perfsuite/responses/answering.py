@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject, empty
 
-from perfsuite.responses import pages
+from perfsuite.responses import headers, pages
 from perfsuite.responses.config import Config
 from perfsuite.responses.pages import (
     BODY,
@@ -76,20 +76,20 @@ def answer(page: Page, method: str, kind: int | Range | Unsatisfiable | None = N
     """Return a response made of a page whose body is there, unless the answer needs none."""
     if kind is None:
         return pages.response_of(page, b"" if method == "HEAD" else page[BODY], page[FIELDS])
-    headers = pages.headers_of(page)
+    seen = pages.headers_of(page)
     body = b""
     if kind == 304:
-        status, headers = 304, not_modified_headers(headers)
+        status, seen = 304, not_modified_headers(seen)
     elif isinstance(kind, Range):
-        status, headers, body = 206, partial_headers(headers, kind, page[LENGTH]), page[BODY][kind.slice]
+        status, seen, body = 206, partial_headers(seen, kind, page[LENGTH]), page[BODY][kind.slice]
     else:
-        status, headers = 416, unsatisfiable_headers(headers, page[LENGTH])
+        status, seen = 416, unsatisfiable_headers(seen, page[LENGTH])
     for name in (DIRECTIVE_FIELD, *(() if "date" in page[FIELDS] else ("date",))):
-        headers.pop(name, None)
+        seen.pop(name, None)
     response = HttpResponse(body, status=status)
     written = {name: value[0] for name, value in page[FIELDS].items()}
-    pages.put_fields(
-        response, {name: (written.get(name) or name.title(), value) for name, value in headers.items()}
+    headers.put_all(
+        response, {name: (written.get(name) or name.title(), value) for name, value in seen.items()}
     )
     return response
 
@@ -98,7 +98,7 @@ def answer(page: Page, method: str, kind: int | Range | Unsatisfiable | None = N
 def say_hit(response: Any, page: Page, now: float, config: Config, detail: str = "") -> None:
     """Add Age, Cache-Status and Server-Timing to what was made of a page."""
     age = now - page[BORN_AT]
-    response["Age"] = str(int(age)) if age > 0 else "0"
+    headers.put(response, "Age", str(int(age)) if age > 0 else "0")
     options = config.options
     if not options.headers:
         return
@@ -107,8 +107,8 @@ def say_hit(response: Any, page: Page, now: float, config: Config, detail: str =
         before = str(response.get("Cache-Status", ""))
         response["Cache-Status"] = cache_status(options.name, hit=True, ttl=ttl, detail=detail, before=before)
     else:
-        response["Cache-Status"] = f"{options.name}; hit; ttl={int(ttl // 1)}"
-    response["Server-Timing"] = "cache;desc=hit"
+        headers.put(response, "Cache-Status", f"{config.member}; hit; ttl={int(ttl // 1)}")
+    headers.put(response, "Server-Timing", "cache;desc=hit")
 
 
 def say_forwarded(response: HttpResponseBase, config: Config, fwd: str, **more: Any) -> None:
@@ -116,12 +116,11 @@ def say_forwarded(response: HttpResponseBase, config: Config, fwd: str, **more: 
     options = config.options
     if not options.headers:
         return
-    headers: Any = response
-    before = str(response.get("Cache-Status", ""))
+    before = headers.getter(response)("cache-status") or ""
     if not before and not more and fwd.isalpha():
-        headers["Cache-Status"] = f"{options.name}; fwd={fwd}"
+        headers.put(response, "Cache-Status", f"{config.member}; fwd={fwd}")
         return
-    headers["Cache-Status"] = cache_status(options.name, fwd=fwd, before=before, **more)
+    cast(Any, response)["Cache-Status"] = cache_status(options.name, fwd=fwd, before=before, **more)
 
 
 def shows_details(request: HttpRequest) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -20,10 +21,21 @@ from django.utils import translation
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
-from perfsuite.responses import answering, forwarding, inner, kinds, pages, serving, tagging, variants
+from perfsuite.responses import (
+    answering,
+    forwarding,
+    headers,
+    inner,
+    kinds,
+    pages,
+    serving,
+    tagging,
+    variants,
+)
 from perfsuite.responses.config import Config, current_config
 from perfsuite.responses.exchange import Bystander, Exchange, RequestFields
-from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key, partition
+from perfsuite.responses.forwarding import Watched
+from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key_again, partition
 from perfsuite.responses.looking import NOTHING
 from perfsuite.responses.negotiation import IDENTITY
 from perfsuite.responses.pages import BODY, FRESH_UNTIL, LENGTH, SIZE, VERSION, Page
@@ -46,7 +58,7 @@ class ResponseCacheMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
-        pages.prepare()
+        headers.prepare()
         tagging.connect()
         if self.is_async:
             markcoroutinefunction(self)
@@ -68,7 +80,15 @@ class ResponseCacheMiddleware:
             request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return self.get_response(request)  # type: ignore[no-any-return]
         exchange, steps = entry
-        response: HttpResponseBase = take(steps, self.get_response, request)
+        response: HttpResponseBase
+        if steps is None:
+            started = perf_counter()
+            with Watched(exchange):
+                response = self.get_response(request)
+            exchange.seconds = perf_counter() - started
+            steps = serving.rest(exchange, response)
+        if steps is not None:
+            response = take(steps, self.get_response, request)
         self.leave(exchange)
         return response
 
@@ -85,12 +105,24 @@ class ResponseCacheMiddleware:
             request.perfsuite = Bystander()  # type: ignore[attr-defined]
             return await self.get_response(request)  # type: ignore[no-any-return]
         exchange, steps = entry
-        response: HttpResponseBase = await atake(steps, self.get_response, request, exchange.store.is_local)
+        response: HttpResponseBase
+        if steps is None:
+            started = perf_counter()
+            with Watched(exchange):
+                response = await self.get_response(request)
+            exchange.seconds = perf_counter() - started
+            steps = serving.rest(exchange, response)
+        if steps is not None:
+            response = await atake(steps, self.get_response, request, exchange.store.is_local)
         self.leave(exchange)
         return response
 
-    def enter(self, request: HttpRequest, config: Config) -> HttpResponseBase | tuple[Exchange, Steps] | None:
-        """Return the answer where it is at hand, else the steps to it; None for what is none of the cache's business."""
+    def enter(
+        self, request: HttpRequest, config: Config
+    ) -> HttpResponseBase | tuple[Exchange, Steps | None] | None:
+        """Return the answer where it is at hand, else the steps to it, None for steps where there is only the view to run; None
+        for what is none of the cache's business.
+        """
         try:
             store = store_of(config.options.alias)
             method = request.method
@@ -112,7 +144,7 @@ class ResponseCacheMiddleware:
     # Hot path: benchmarks/responses.py
     def _enter_safe(
         self, request: HttpRequest, config: Config, store: Store
-    ) -> HttpResponseBase | tuple[Exchange, Steps] | None:
+    ) -> HttpResponseBase | tuple[Exchange, Steps | None] | None:
         meta = request.META
         if len(meta.get("QUERY_STRING", "")) > MAX_QUERY_CHARS:
             return None
@@ -137,6 +169,8 @@ class ResponseCacheMiddleware:
         exchange = Exchange(request, config)
         exchange.place(key, parts, tenant, language)
         exchange.begin(store)
+        if held is NOTHING and serving.runs_at_once(exchange):
+            return exchange, None
         return exchange, serving.safely(exchange, serving.serve(exchange, self._refresh, held))
 
     def _hit(
@@ -145,21 +179,20 @@ class ResponseCacheMiddleware:
         negotiated, body, form = variants.wanted(request, page, config), page[BODY], None
         if negotiated is not None and negotiated.coding != IDENTITY:
             form = store.peek_part(variants.key_of(page, key, negotiated))
-            if not variants.is_form(form):
+            if type(form) is not bytes:
                 return None  # it is made on the slower way
-        is_coded = form is not None and bool(form[1])
-        if body is None and not is_coded:
+        if body is None and not form:
             body = store.peek_part(pages.body_key(page, key))
             if type(body) is not bytes:
                 return None
         response = variants.response_of(page, body, negotiated, form)
         answering.say_hit(response, page, now, config)
         if MetricsSettings.get().enabled:
-            if form is not None and is_coded:
-                coding = (negotiated.coding,)  # type: ignore[union-attr]  # there is a form of it
+            if form and negotiated is not None:
+                coding = (negotiated.coding,)
                 before, after = (
                     (kinds.BYTES_BEFORE, coding, page[LENGTH]),
-                    (kinds.BYTES_AFTER, coding, len(form[1])),
+                    (kinds.BYTES_AFTER, coding, len(form)),
                 )
                 recorder.observe_many((_FRESH, before, after))
             else:
@@ -203,6 +236,7 @@ class ResponseCacheMiddleware:
     def leave(self, exchange: Exchange) -> None:
         """Record how a request was answered. Never raises."""
         try:
+            exchange.end()
             if not MetricsSettings.get().enabled or not exchange.outcome:
                 return
             seen: list[Any] = [(kinds.CACHE, (exchange.outcome, exchange.reason), 1)]
@@ -234,7 +268,7 @@ def _no_view(request: Any) -> Any:
 # Hot path: benchmarks/responses.py
 def placed(request: HttpRequest, config: Config) -> tuple[str, tuple[str, str, str, str], Any, str | None]:
     """Return the key of what is asked for and its parts, the tenant and the language. DisallowedHost for a host that is none."""
-    scheme, host, path = request.scheme or "", config.host_of(request), request.path
+    scheme, host, path = config.scheme_of(request), config.host_of(request), request.path
     query = request.META.get("QUERY_STRING", "")
     options = config.options
     if query and options.query != AS_IS:
@@ -242,7 +276,7 @@ def placed(request: HttpRequest, config: Config) -> tuple[str, tuple[str, str, s
     tenant = current_tenant()
     language = _language(request) if config.has_language else None
     whose = "" if tenant is None and language is None else partition(tenant=tenant, language=language)
-    return page_key(scheme, host, path, query, whose), (scheme, host, path, query), tenant, language
+    return page_key_again(scheme, host, path, query, whose), (scheme, host, path, query), tenant, language
 
 
 def _language(request: HttpRequest) -> str:

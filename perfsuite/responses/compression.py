@@ -18,9 +18,10 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 
 from perfsuite.metrics.guard import Guard
-from perfsuite.responses import codings, encoding
+from perfsuite.responses import codings, encoding, headers
 from perfsuite.responses.aside import aside
 from perfsuite.responses.conf import ResponsesSettings
+from perfsuite.responses.headers import Get
 from perfsuite.responses.marks import marked
 from perfsuite.responses.negotiation import IDENTITY, Negotiated
 from perfsuite.responses.streams import async_compressed, compressed
@@ -48,6 +49,7 @@ class CompressionMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         if not ResponsesSettings.get().compression_enabled:
             raise MiddlewareNotUsed("COMPRESSION_ENABLED is off")
+        headers.prepare()
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
@@ -94,7 +96,7 @@ def begin(request: HttpRequest, response: HttpResponseBase) -> Work | None:
 
 
 def _begin(request: HttpRequest, response: HttpResponseBase) -> Work | None:
-    get: encoding.Get = response.get
+    get = headers.getter(response)
     if response.status_code == 304:
         _tell_not_modified(request, response, get)
         return None
@@ -118,7 +120,7 @@ def _begin(request: HttpRequest, response: HttpResponseBase) -> Work | None:
 
 
 def _encoded(work: Work) -> encoding.Encoded | None:
-    get: encoding.Get = work.response.get
+    get = headers.getter(work.response)
     return encoding.encoded(work.body, get, work.negotiated)
 
 
@@ -131,7 +133,7 @@ def finish(work: Work, made: encoding.Encoded | None) -> None:
     encoding.record_sent(made.coding, len(work.body), len(made.body))
 
 
-def _compress_stream(response: Any, get: encoding.Get, name: str) -> None:
+def _compress_stream(response: Any, get: Get, name: str) -> None:
     coding = codings.coding(name)
     if coding is None:
         return
@@ -158,7 +160,7 @@ def _is_sent_by_the_server(request: HttpRequest, response: HttpResponseBase) -> 
     )
 
 
-def _tell_not_modified(request: HttpRequest, response: HttpResponseBase, get: encoding.Get) -> None:
+def _tell_not_modified(request: HttpRequest, response: HttpResponseBase, get: Get) -> None:
     """Give a 304 the fields that the 200 would have (RFC 9110 15.4.5).
 
     Whether that would be compressed is not known any more; but a client that has it compressed names its ETag as a weak one, and
@@ -172,16 +174,16 @@ def _tell_not_modified(request: HttpRequest, response: HttpResponseBase, get: en
             _put(response, {"ETag": "W/" + etag})
 
 
-def _stated_length(get: encoding.Get) -> int | None:
+def _stated_length(get: Get) -> int | None:
     text = str(get("content-length") or "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
-def _vary(response: Any, get: encoding.Get) -> None:
+def _vary(response: Any, get: Get) -> None:
     before = get("vary")
     after = encoding.with_accept_encoding(before)
     if after != before:
-        response["Vary"] = after
+        headers.put(response, "Vary", after)
 
 
 def _put(response: Any, changed: dict[str, str | None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -14,6 +14,7 @@ from perfsuite.responses import identity
 from perfsuite.responses.conf import ResponsesSettings
 from perfsuite.responses.pages import DIRECTIVE_FIELD
 from perfsuite.responses.policy import Policy
+from perfsuite.responses.policy.cache_status import cache_status
 
 OWNERS = ("perfsuite.", "django.")
 MAX_HOSTS = 1_000
@@ -35,8 +36,13 @@ class Config:
                 self.hosts[written] = known
         return known
 
+    def scheme_of(self, request: HttpRequest) -> str:
+        """Return the scheme of a request, in Django's way, without its look at the settings where a proxy says nothing of it."""
+        return (request.scheme if self.proxy_says_scheme else cast(Any, request)._get_scheme()) or ""  # noqa: SLF001
+
     def __init__(self, options: ResponsesSettings) -> None:
         self.options = options
+        self.member = cache_status(options.name)  # of Cache-Status, without its parameters
         self.policy = _policy(options, shared=True)
         self.user_policy = _policy(options, shared=False)
         self.has_language = bool(settings.USE_I18N) and position("LocaleMiddleware") is not None
@@ -64,6 +70,7 @@ class Config:
         )
         # Hosts that Django has accepted, as they were written; asking it each time costs as much as the look-up of a page.
         self.hosts: dict[str, str] = {}
+        self.proxy_says_scheme = bool(settings.SECURE_PROXY_SSL_HEADER)
         self.trusts_proxy = bool(settings.USE_X_FORWARDED_HOST)
         self.needs_words = not (
             options.default_timeout_s or options.stale_while_revalidate_s or options.stale_if_error_s
@@ -120,6 +127,7 @@ def _follow_settings(*, setting: str, **kwargs: Any) -> None:
         "ALLOWED_HOSTS",
         "DEBUG",
         "USE_X_FORWARDED_HOST",
+        "SECURE_PROXY_SSL_HEADER",
         "USE_I18N",
         "SESSION_COOKIE_NAME",
         "CSRF_COOKIE_NAME",

@@ -6,7 +6,6 @@ The surprising rule: compressed, a response is another representation of the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from time import perf_counter
@@ -16,10 +15,8 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.responses import codings, kinds
 from perfsuite.responses.conf import ResponsesSettings
+from perfsuite.responses.headers import Get
 from perfsuite.responses.negotiation import AS_IS, IDENTITY, Negotiated, negotiate
-
-# Looks a header field up by its name in lower case.
-Get = Callable[[str], "str | None"]
 
 # They have no body, or a part of one.
 NEVER_COMPRESSED: Final = frozenset({204, 205, 206, 304})

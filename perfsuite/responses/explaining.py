@@ -47,12 +47,12 @@ def explain(url: str, headers: Sequence[str] = ()) -> Explanation:
         return found.conclude(runs_each_time("not-installed"), "not-installed")
     watch = Watch(site.cache)
     failures = faults.count
-    answer = site.ask(environ, lambda request: _bytes_to_read(request, config))
+    answer = site.ask(environ, lambda: _bytes_to_read(watch, config))
     _say_request(found, watch, answer, config)
     if not watch.is_reached:
         _say_response(found, answer)
         return found.conclude(runs_each_time("not-reached"), "not-reached")
-    exchange = watch.exchange_of(answer.request)
+    exchange = watch.exchange
     _say_answer(found, watch, answer, exchange)
     _say_response(found, answer)
     if exchange is None:
@@ -68,7 +68,8 @@ class Watch:
         self.is_reached = self.is_answered = False
         self.before: Found | None = None
         self.held: Any = None
-        self._exchange: Exchange | None = None
+        # The middleware's own, where it has one; it has none for what is at hand at once.
+        self.exchange: Exchange | None = None
         self._enter: Callable[[HttpRequest, Config], Any] = middleware.enter
         middleware.enter = self.enter  # type: ignore[method-assign]
 
@@ -81,6 +82,8 @@ class Watch:
             faults.add(exc, "Looking for what is stored")
         entry = self._enter(request, config)
         self.is_answered = isinstance(entry, HttpResponseBase)
+        if not self.is_answered:
+            self.exchange = entry[0] if isinstance(entry, tuple) else None
         return entry
 
     def _look(self, request: HttpRequest, config: Config) -> None:
@@ -89,13 +92,8 @@ class Watch:
         exchange = Exchange(request, config)
         exchange.place(*placed(request, config))
         exchange.store, exchange.cookies = store_of(config.options.alias), None
-        self.held, self._exchange = exchange.store.read(exchange.key), exchange
+        self.held, self.exchange = exchange.store.read(exchange.key), exchange
         self.before = look(exchange, exchange.key, self.held)
-
-    def exchange_of(self, request: HttpRequest) -> Exchange | None:
-        """Return the middleware's own exchange, where it has one; it has none for what is at hand at once."""
-        own = request.__dict__.get("perfsuite")
-        return own if isinstance(own, Exchange) else self._exchange if self.is_answered else None
 
 
 def _is_missing(found: Explanation, config: Config | None) -> str:
@@ -136,7 +134,7 @@ def _say_request(found: Explanation, watch: Watch, answer: Answer, config: Confi
     fields = [name[5:].replace("_", "-").title() for name in request.META if name.startswith("HTTP_")]
     sent = ", ".join(sorted(name for name in fields if name != "Host"))
     found.say("request", f"GET {request.build_absolute_uri()}{' with ' + sent if sent else ''}")
-    exchange = watch.exchange_of(request)
+    exchange = watch.exchange
     if exchange is None:
         return
     tenant = "no tenant" if exchange.tenant is None else f"the tenant {exchange.tenant!r}"
@@ -203,8 +201,7 @@ def _say_response(found: Explanation, answer: Answer) -> None:
     found.say("response", "; ".join([f"{response.status_code} {response.reason_phrase}", *said]))
 
 
-def _bytes_to_read(request: HttpRequest, config: Config) -> int:
+def _bytes_to_read(watch: Watch, config: Config) -> int:
     """Return how much of a streaming body to read: what may be stored if it ends well, and nothing of any other."""
-    exchange = request.__dict__.get("perfsuite")
-    waits = isinstance(exchange, Exchange) and exchange.reason == "stream"
+    waits = watch.exchange is not None and watch.exchange.reason == "stream"
     return config.options.max_body_bytes if waits else 0

@@ -140,7 +140,7 @@ class InProcess(BaseHandler):
         hooks = [getattr(hook, "__self__", None) for hook in getattr(self, "_view_middleware", None) or ()]
         self.cache = next((each for each in hooks if isinstance(each, ResponseCacheMiddleware)), None)
 
-    def ask(self, environ: dict[str, Any], reads: Callable[[HttpRequest], int]) -> Answer:
+    def ask(self, environ: dict[str, Any], reads: Callable[[], int]) -> Answer:
         """Answer a request as the site does. Of a streaming body so many bytes are read as ``reads`` says, and a chunk."""
         with _connections_kept():
             request_started.send(sender=self.__class__, environ=environ)
@@ -149,7 +149,7 @@ class InProcess(BaseHandler):
             response: Any = self.get_response(request)
             answer = Answer(request, response, time.perf_counter() - started)
             try:
-                limit = reads(request) if response.streaming else 0
+                limit = reads() if response.streaming else 0
                 if limit:
                     answer.length = _read(response, limit)
             except Exception as exc:  # noqa: BLE001 - the host's own body; it is what the command reports

@@ -7,6 +7,7 @@ looked into counts as it is.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -33,6 +34,16 @@ def partition(**parts: object) -> str:
             text = f"{type(value).__name__}:{value}"
             made.append(f"{name}{len(text)}:{text}")
     return "".join(made)
+
+
+_kept = lru_cache(maxsize=1_024)(page_key)
+MAX_KEPT_CHARS = 500
+
+
+def page_key_again(scheme: str, host: str, path: str, query: str, partition: str = "") -> str:
+    """Return ``page_key``, at once for what was asked for lately."""
+    made = _kept if len(path) + len(query) + len(partition) <= MAX_KEPT_CHARS else page_key
+    return made(scheme, host, path, query, partition)
 
 
 def variant_key(page: str, varying: Iterable[tuple[str, str | None]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from perfsuite.responses import identity, keys, marks, pages
+from perfsuite.responses import headers, identity, keys, marks, pages
 from perfsuite.responses.exchange import TENANT, USER, Exchange, ViewOptions
 from perfsuite.responses.pages import DIRECTIVE_FIELD, Page
 from perfsuite.responses.policy import Policy, Request, Response, keep, may_store
@@ -61,14 +61,14 @@ def why_not(exchange: Exchange, response: HttpResponseBase) -> str:
 
 
 def _why_not(exchange: Exchange, response: HttpResponseBase) -> str:
+    if says_nothing(exchange, response):
+        return "no-lifetime"
     if exchange.never:
         return "waited" if exchange.reason == "waited" else "never"
     if len(exchange.tags) > MAX_TAGS:
         return "tags"
     if not getattr(response, "is_rendered", True):
         return "unrendered"
-    if exchange.options is None and exchange.config.needs_words and _says_nothing(exchange, response):
-        return "no-lifetime"
     seen = response_seen(exchange, response)
     return _why_policy_forbids(exchange, response.status_code, seen) or whose(exchange, response, seen)
 
@@ -88,9 +88,14 @@ def _why_policy_forbids(exchange: Exchange, status: int, seen: dict[str, str]) -
 
 
 # Hot path: benchmarks/responses.py; most responses of most sites.
-def _says_nothing(exchange: Exchange, response: HttpResponseBase) -> bool:
+def says_nothing(exchange: Exchange, response: HttpResponseBase) -> bool:
     """Tell whether a response has none of the fields without which the policy never lets one be stored."""
-    return not pages.has_any(response, exchange.config.words)
+    return (
+        exchange.options is None
+        and exchange.config.needs_words
+        and not exchange.never
+        and not headers.has_any(response, exchange.config.words)
+    )
 
 
 def whose(exchange: Exchange, response: HttpResponseBase, seen: dict[str, str]) -> str:

@@ -15,11 +15,11 @@ from typing import Any, Final
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from perfsuite.responses import encoding
+from perfsuite.responses import encoding, headers
+from perfsuite.responses.headers import Fields
 from perfsuite.responses.policy import Response, Stored, Terms
 
 Page = tuple[Any, ...]
-Fields = dict[str, tuple[str, str]]  # by the name in lower case: the name as it was written, and the value
 
 VERSION: Final = "page.1"
 INDEX: Final = "index.1"
@@ -165,57 +165,8 @@ def response_of(page: Page, body: bytes, fields: Fields) -> HttpResponse:
     response = HttpResponse(body, status=page[STATUS])
     if page[REASON]:
         response.reason_phrase = page[REASON]
-    put_fields(response, fields)
+    headers.put_all(response, fields)
     return response
-
-
-def _put_publicly(response: HttpResponseBase, fields: Fields) -> None:
-    for name in [name for name, _ in response.items()]:
-        del response[name]
-    for name, value in fields.values():
-        response[name] = value
-
-
-def _put_directly(response: HttpResponseBase, fields: Fields) -> None:
-    # They were checked when the view set them; checking each again costs as much as all the rest of a hit.
-    response.headers._store = dict(fields)  # noqa: SLF001
-
-
-def _choose() -> Any:
-    """Return the quick way where Django's object is as it is in all releases since 3.2."""
-    try:
-        probe = HttpResponse()
-        _put_directly(probe, {"a-b": ("A-B", "1")})
-        if (
-            probe["a-B"] == "1"
-            and list(probe.items()) == [("A-B", "1")]
-            and not probe.has_header("Content-Type")
-        ):
-            return _put_directly
-    except Exception:  # noqa: BLE001, S110 - then by what is documented
-        pass
-    return _put_publicly
-
-
-put_fields = _put_publicly
-
-
-def prepare() -> None:
-    """Choose how fields are put into a response; needs settings, so the middleware calls it when it is made."""
-    global put_fields, has_any
-    put_fields = _choose()
-    has_any = _has_any_directly if put_fields is _put_directly else _has_any_publicly
-
-
-def _has_any_publicly(response: HttpResponseBase, names: frozenset[str]) -> bool:
-    return any(response.has_header(name) for name in names)
-
-
-def _has_any_directly(response: HttpResponseBase, names: frozenset[str]) -> bool:
-    return not names.isdisjoint(response.headers._store)  # noqa: SLF001
-
-
-has_any = _has_any_publicly
 
 
 def index_of(sets: Iterable[tuple[str, ...]], keys: Iterable[str], until: float) -> Page:

@@ -49,18 +49,18 @@ def _whole(exchange: Exchange, key: str, page: Page) -> Steps:
     if negotiated is not None and variants.is_coded(negotiated):
         place = variants.key_of(page, key, negotiated)
         form = store.read_part(place) if store.is_local else (yield ASK, partial(store.read_part, place))
-        if not variants.is_form(form):
+        if type(form) is not bytes:
             form = None
     body = b""
-    if form is None or not form[1]:
+    if not form:
         whole: Page | None = yield from looking.with_body(exchange, key, page)
         if whole is None:
             return None
         body = whole[pages.BODY]
         if form is None and negotiated is not None and variants.is_coded(negotiated):
             form = yield ASIDE, partial(variants.make, store, key, page, body, negotiated)
-    if negotiated is not None and form is not None and form[1]:
-        encoding.record_sent(negotiated.coding, page[pages.LENGTH], len(form[1]))
+    if negotiated is not None and form:
+        encoding.record_sent(negotiated.coding, page[pages.LENGTH], len(form))
     return variants.response_of(page, body, negotiated, form)
 
 

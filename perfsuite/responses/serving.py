@@ -12,7 +12,7 @@ from perfsuite.responses import answering, looking, pages
 from perfsuite.responses.deduplication import useless
 from perfsuite.responses.exchange import Exchange
 from perfsuite.responses.flying import flight_key_of, fly, goes_alone
-from perfsuite.responses.forwarding import forward, view
+from perfsuite.responses.forwarding import complete, forward, is_done, view
 from perfsuite.responses.pages import Page
 from perfsuite.responses.policy import Action, Decision, decide
 from perfsuite.responses.replying import from_page, may_have
@@ -35,6 +35,25 @@ def safely(exchange: Exchange, steps: Steps) -> Steps:
         if exchange.response is not None:
             return exchange.response
         return (yield from view(exchange))
+
+
+# Hot path: benchmarks/responses.py
+def runs_at_once(exchange: Exchange) -> bool:
+    """Tell whether a request for which there is no page has nothing to do but to run its view; True says why in the exchange."""
+    if "HTTP_CACHE_CONTROL" in exchange.request.META:
+        return False
+    exchange.reason = MISSED.reason
+    return goes_alone(exchange, flight_key_of(exchange, False), False)
+
+
+def rest(exchange: Exchange, response: HttpResponseBase) -> Steps | None:
+    """Return the steps that are left for the response of a view that ran at once; None, as a rule, when there are none."""
+    try:
+        return None if is_done(exchange, response) else safely(exchange, complete(exchange, response))
+    except Exception as exc:  # noqa: BLE001 - the response is there
+        faults.add(exc, "Serving from the cache")
+        exchange.outcome, exchange.reason = "bypassed", "failure"
+        return None
 
 
 def serve(exchange: Exchange, refresh: Refresh, held: Any = None) -> Steps:

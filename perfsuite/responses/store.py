@@ -193,6 +193,8 @@ class TieredStore(Store):
         self._engine = self._cache.engine
         self.is_shared = self._engine.shared is not None
         self.is_local = not self.is_shared
+        if self.is_local:
+            self.peek = self.peek_part = self.read  # type: ignore[method-assign]
 
     # Hot path: benchmarks/responses.py
     def read(self, key: str) -> Any:
@@ -207,8 +209,6 @@ class TieredStore(Store):
 
     def peek(self, key: str) -> Any:
         """Return what memory alone can tell of a key; None may mean that the server knows."""
-        if self.is_local:
-            return self.read(key)
         return self._guarded(lambda: self._peek(key), None)
 
     def peek_part(self, key: str) -> Any:

@@ -13,7 +13,7 @@ from django.http.response import HttpResponse, HttpResponseBase
 
 from perfsuite.caching.collected import collecting
 from perfsuite.caching.flight import in_thread
-from perfsuite.responses import looking, making, marks, pages
+from perfsuite.responses import headers, looking, making, marks, pages
 from perfsuite.responses.exchange import USER, Exchange
 from perfsuite.responses.steps import take
 from perfsuite.responses.store import faults
@@ -83,7 +83,7 @@ def _bodiless(response: HttpResponseBase) -> HttpResponse:
     own = getattr(response, "_reason_phrase", None)
     if own:
         made.reason_phrase = own
-    pages.put_fields(made, pages.fields_of(response))
+    headers.put_all(made, pages.fields_of(response))
     made.cookies = response.cookies
     said = marks.marked(response)
     if said is not None:

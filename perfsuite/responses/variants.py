@@ -7,19 +7,17 @@ leaves alone. The rules of both are the same, those of encoding.py.
 from __future__ import annotations
 
 import time
-from typing import TypeGuard
 
 from django.http import HttpRequest, HttpResponse
 
 from perfsuite.responses import encoding, marks, pages
 from perfsuite.responses.config import Config
+from perfsuite.responses.headers import Fields
 from perfsuite.responses.negotiation import IDENTITY, Negotiated
-from perfsuite.responses.pages import FIELDS, KEEP_UNTIL, LENGTH, MARK, NEGOTIABLE, Fields, Page
+from perfsuite.responses.pages import FIELDS, KEEP_UNTIL, LENGTH, MARK, NEGOTIABLE, Page
 from perfsuite.responses.store import Store
 
-# What is stored of a form: the fields of the response that has it, and the body; a body of no bytes says that the page is to
-# be sent as it is, for it got no smaller.
-Form = tuple[Fields, bytes]
+_OUTDATED = frozenset(name.lower() for name in encoding.OUTDATED)
 
 
 # Hot path: benchmarks/responses.py
@@ -40,32 +38,28 @@ def key_of(page: Page, key: str, negotiated: Negotiated) -> str:
     return pages.body_key(page, key, negotiated.coding)
 
 
-def make(store: Store, key: str, page: Page, body: bytes, negotiated: Negotiated) -> Form:
-    """Return a body in a coding, and store it. Takes the time that compressing takes."""
+def make(store: Store, key: str, page: Page, body: bytes, negotiated: Negotiated) -> bytes:
+    """Return a body in a coding, and store it; of no bytes, which is stored too, where it gets no smaller.
+
+    Takes the time that compressing takes.
+    """
     fields = page[FIELDS]
 
     def get(name: str) -> str | None:
         found = fields.get(name)
         return None if found is None else found[1]
 
-    form: Form = ({}, b"")
     made = encoding.encoded(body, get, negotiated)
-    if made is not None:
-        changed = dict(fields)
-        for name, value in made.fields.items():
-            changed.pop(name.lower(), None)
-            if value is not None:
-                changed[name.lower()] = (name, value)
-        form = (changed, made.body)
+    form = b"" if made is None else made.body
     store.write_part(key_of(page, key, negotiated), form, page[KEEP_UNTIL] - time.time())
     return form
 
 
 # Hot path: benchmarks/responses.py
-def response_of(page: Page, body: bytes, negotiated: Negotiated | None, form: Form | None) -> HttpResponse:
+def response_of(page: Page, body: bytes, negotiated: Negotiated | None, form: bytes | None) -> HttpResponse:
     """Return a response with a page's body, or the form of it; ``body`` may be empty where there is a form."""
-    if form is not None and form[1]:
-        response = pages.response_of(page, form[1], form[0])
+    if form and negotiated is not None:
+        response = pages.response_of(page, form, fields_of(page, negotiated.coding, len(form)))
     else:
         response = pages.response_of(page, body, page[FIELDS])
     if negotiated is not None:
@@ -75,6 +69,15 @@ def response_of(page: Page, body: bytes, negotiated: Negotiated | None, form: Fo
     return response
 
 
-def is_form(value: object) -> TypeGuard[Form]:
-    """Tell whether a value from a cache is what ``make`` stores."""
-    return type(value) is tuple and len(value) == 2 and type(value[0]) is dict and type(value[1]) is bytes
+def fields_of(page: Page, coding: str, length: int) -> Fields:
+    """Return the fields of a page in a coding: those of ``encoding.fields``; ``Vary`` is the page's own already."""
+    fields: Fields = page[FIELDS].copy()
+    fields["content-encoding"] = ("Content-Encoding", coding)
+    fields["content-length"] = ("Content-Length", str(length))
+    etag = fields.get("etag")
+    if etag is not None and etag[1].startswith('"'):
+        fields["etag"] = (etag[0], "W/" + etag[1])
+    if not _OUTDATED.isdisjoint(fields):
+        for name in _OUTDATED:
+            fields.pop(name, None)
+    return fields

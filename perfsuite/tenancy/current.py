@@ -9,6 +9,7 @@ from contextvars import ContextVar
 Tenant = int | str
 
 variable: ContextVar[Tenant | None] = ContextVar("perfsuite_tenant", default=None)
+across: ContextVar[str | None] = ContextVar("perfsuite_across_tenants", default=None)
 
 
 def current_tenant() -> Tenant | None:
@@ -33,3 +34,24 @@ def tenant(tenant_id: Tenant | None) -> Iterator[None]:
         yield
     finally:
         variable.set(previous)
+
+
+def current_reason() -> str | None:
+    """Return why this code may reach the rows of all tenants, or None if it may not."""
+    return across.get()
+
+
+@contextmanager
+def across_tenants(reason: str) -> Iterator[None]:
+    """Run the block for the rows of all tenants: the tenant guard says nothing of it. ``current_tenant()`` stays what it is.
+
+    The reason is for who reads the code. One that is empty raises TypeError.
+    """
+    if not reason or not isinstance(reason, str):
+        raise TypeError(f'Say why, not {reason!r}: write with across_tenants("nightly report"):')
+    previous = across.get()
+    across.set(reason)
+    try:
+        yield
+    finally:
+        across.set(previous)

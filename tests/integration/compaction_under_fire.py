@@ -22,8 +22,8 @@ django.setup()
 from django.db import connections
 
 from perfsuite.metrics import compaction, query
-from perfsuite.metrics.flusher import describe
 from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.identity import describe
 from perfsuite.metrics.models import Bucket, Mark
 from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, get_storage
 from perfsuite.metrics.storages.alias import store_alias

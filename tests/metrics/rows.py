@@ -8,8 +8,8 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from perfsuite.metrics import kinds
-from perfsuite.metrics.flusher import describe
 from perfsuite.metrics.histogram import Counter, Histogram
+from perfsuite.metrics.identity import describe
 from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.models import Bucket, Lease, Mark, Series
 from perfsuite.metrics.storages import BucketRow, SeriesRow, get_storage

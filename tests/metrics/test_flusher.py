@@ -15,7 +15,8 @@ from django.test import override_settings
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import compaction, flush, kinds, leader
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.flusher import MAX_AGE_S, MAX_REFUSALS, close_store, describe, flusher, in_test_run
+from perfsuite.metrics.flusher import MAX_AGE_S, MAX_REFUSALS, close_store, flusher, in_test_run
+from perfsuite.metrics.identity import describe
 from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.models import Bucket, Series
 from perfsuite.metrics.recorder import recorder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.apps import apps
 from django.core.management import call_command
@@ -9,7 +11,8 @@ from django.db import models
 from django.db.models import Model
 
 import perfsuite
-from perfsuite.metrics.models import Bucket, Exemplar, Finding, Lease, Mark, Series
+from perfsuite.metrics.models import Bucket, Exemplar, Finding, Lease, Mark, Series, Sighting
+from perfsuite.metrics.storages import BucketRow, StoredExemplar, StoredFinding, StoredSighting
 
 ALL = [model for model in apps.get_models() if model.__module__.startswith("perfsuite.")]
 
@@ -37,7 +40,20 @@ def test_the_names_of_indexes_fit_every_database(model: type[Model]) -> None:
 
 
 def test_there_are_models_to_test() -> None:
-    assert {Bucket, Series, Mark, Lease, Exemplar, Finding} <= set(ALL)
+    assert {Bucket, Series, Mark, Lease, Exemplar, Finding, Sighting} <= set(ALL)
+
+
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [
+        (Bucket, BucketRow),
+        (Exemplar, StoredExemplar),
+        (Finding, StoredFinding),
+        (Sighting, StoredSighting),
+    ],
+)
+def test_a_row_has_the_fields_of_its_model_in_their_order(model: type[Model], row: Any) -> None:
+    assert tuple(field.name for field in model._meta.concrete_fields) == row._fields
 
 
 def test_every_app_is_found_by_a_django_that_knows_default_app_config_only() -> None:
@@ -62,6 +78,7 @@ def test_no_change_of_a_model_lacks_its_migration() -> None:
         (Lease(name="leader", owner="", beat=1), "leader held by nobody"),
         (Exemplar(series="a", at=5, value=1.0), "a at 5: 1.0"),
         (Finding(kind="index", subject="a table"), "index: a table"),
+        (Sighting(finding="f", at=5, count=2), "f at 5: 2"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -141,7 +141,7 @@ def test_a_request_that_ends_while_its_statements_are_added_is_recorded(recorded
         """The duration of a statement; to add it up brings a further statement."""
 
         def __radd__(self, other: float) -> float:
-            tally.held.append(("SELECT 1", "default", 0.0, False))
+            tally.held.append(("SELECT 1", "default", 0.0, False, 0, None))
             return other + 0.5
 
     tally = Tally()
@@ -150,7 +150,7 @@ def test_a_request_that_ends_while_its_statements_are_added_is_recorded(recorded
         nonlocal tally
         tally = current.get()  # type: ignore[assignment]
         count_statements(2)
-        tally.held.extend([(*tally.held.popleft()[:2], Adding(0.5), False) for _ in range(2)])
+        tally.held.extend([(*tally.held.popleft()[:2], Adding(0.5), False, 0, None) for _ in range(2)])
         return HttpResponse()
 
     RequestMetricsMiddleware(view)(RequestFactory().get("/"))

@@ -361,6 +361,31 @@ def test_a_table_needs_no_order_and_a_card_is_what_has_the_three_names() -> None
     assert made["columns"] == [{"id": "a", "label": "A", "kind": "text", "align": "left"}]
 
 
+def test_the_time_of_routes_is_shown_by_its_parts_and_no_part_that_none_has() -> None:
+    for route, us in (("/pages/<slug>/", 10_000.0), ("/", 4_000.0)):
+        record("requests.route", (route, "GET", "2xx"), us, us)
+        record("requests.status", ("2xx",), us, us)
+    record("requests.time", ("/pages/<slug>/", "sql"), 6_000.0, 6_000.0)
+    record("requests.time", ("/pages/<slug>/", "cache"), 1_000.0, 1_000.0)
+    record("requests.time", ("/pages/<slug>/", "python"), 3_000.0, 3_000.0)
+    record("requests.time", ("/", "python"), 4_000.0, 4_000.0)
+    assert perfsuite.metrics.flush()
+
+    shown = cards(build_now())["time-split"]
+    assert [column["id"] for column in shown["columns"]] == [
+        "route",
+        "avg",
+        "sql",
+        "cache",
+        "python",
+        "total",
+    ]
+    assert shown["rows"] == [
+        ["/pages/<slug>/", 10, 60, 10, 30, 20],
+        ["/", 4, 0, 0, 100, 8],
+    ]
+
+
 def test_connection_pools_are_shown_once_there_are_any() -> None:
     record_requests()
     assert "pools" not in cards(build_now())
@@ -372,12 +397,20 @@ def test_connection_pools_are_shown_once_there_are_any() -> None:
         record("pools.wait", (pool,), *[wait_us] * 4)
     record("pools.failed", ("mongodb db:27017", "timeout"), 3)
     record("pools.limit", ("unlimited",), 0)
+    # What Django keeps without a pool: it tells only what is open, and what opening took.
+    record("pools.open", ("sqlite default",), 2)
+    record("pools.opened", ("sqlite default",), 30, 30)
+    record("pools.closed", ("sqlite default",), 15)
+    record("pools.wait", ("sqlite default",), 1_000.0)
     assert perfsuite.metrics.flush()
 
     shown = cards(build_now())["pools"]
-    assert [column["id"] for column in shown["columns"]][:5] == ["pool", "limit", "open", "in_use", "waiting"]
-    assert shown["rows"] == [
-        ["mongodb db:27017", 20, 6, 5, 2, 4, 50, pytest.approx(50, rel=0.02), 3],
-        ["postgresql default", 20, 6, 5, 2, 4, 2, pytest.approx(2, rel=0.02), 0],
-        ["unlimited", None, 0, 0, 0, 0, None, None, 0],
+    assert [column["id"] for column in shown["columns"]][:5] == ["pool", "limit", "open", "in_use", "used"]
+    assert [row[:10] for row in shown["rows"]] == [
+        ["mongodb db:27017", 20, 6, 5, 25, 2, 4, 50, pytest.approx(50, rel=0.02), 3],
+        ["postgresql default", 20, 6, 5, 25, 2, 4, 2, pytest.approx(2, rel=0.02), 0],
+        ["sqlite default", None, 2, None, None, None, 1, 1, pytest.approx(1, rel=0.02), 0],
+        ["unlimited", None, 0, None, None, None, 0, None, None, 0],
     ]
+    opened, closed = shown["rows"][2][10:]
+    assert opened == pytest.approx(4 * closed, rel=0.1)

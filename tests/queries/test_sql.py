@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -279,7 +280,7 @@ def test_long_statements_are_held_cut_to_what_is_looked_at(recorded: Recorded) -
         with connection.cursor() as cursor:
             for _ in range(3):
                 cursor.execute("SELECT '" + "x" * 200_000 + "'")
-        assert sum(sys.getsizeof(text) for text, _, _, _ in tally.held) < 4 * fingerprint.MAX_SQL_CHARS
+        assert sum(sys.getsizeof(text) for text, *_ in tally.held) < 4 * fingerprint.MAX_SQL_CHARS
 
     in_a_request(work)
     assert recorded.labels(kinds.FINGERPRINT) == {("SELECT ?", "default", "<middleware>")}
@@ -307,7 +308,7 @@ def test_statements_that_are_no_plain_text_are_noted_without_their_values(
     recorded: Recorded, statement: Any, shape: str
 ) -> None:
     def work() -> None:
-        context = {"connection": connection, "cursor": None}
+        context = {"connection": connection, "cursor": SimpleNamespace(cursor=SimpleNamespace(rowcount=-1))}
         assert sql.note_statement(lambda *args: "result", statement, None, False, context) == "result"
 
     in_a_request(work)
@@ -338,7 +339,9 @@ def test_a_statement_composed_by_psycopg_is_noted_without_its_values(recorded: R
 
 def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded) -> None:
     tally = Tally()
-    tally.held.extend([("SELECT 1", "default", 0.001, False), ("SELECT 2", "default", 0.002, True)])
+    tally.held.extend(
+        [("SELECT 1", "default", 0.001, False, 0, None), ("SELECT 2", "default", 0.002, True, 0, None)]
+    )
     sql.fold_statements((tally,), "/route/")
     sql.fold_statements((tally,), "/route/")
 
@@ -350,7 +353,7 @@ def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded
 def test_an_alias_of_mysql_is_read_in_its_way(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(statements._is_mysql, "of_mysql", True)
     tally = Tally()
-    tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False))
+    tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False, 0, None))
     sql.fold_statements((tally,), "/route/")
 
     assert recorded.labels(kinds.FINGERPRINT) == {("SELECT ?", "of_mysql", "/route/")}

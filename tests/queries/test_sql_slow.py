@@ -36,7 +36,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def fold(text: str, seconds: float) -> None:
     tally = Tally()
-    tally.held.append((text, "default", seconds, False))
+    tally.held.append((text, "default", seconds, False, 0, None))
     statements.fold_statements((tally,), "/pages/<slug>/")
 
 

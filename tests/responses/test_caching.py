@@ -330,6 +330,15 @@ def test_a_template_response_is_stored_rendered(make_site: Any) -> None:
     assert len(site.runs) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("edge-1", "edge-1"), ("my site", '"my site"'), ("a\nb: c", '"a?b: c"')]
+)
+def test_the_cache_is_named_as_the_field_allows(make_site: Any, name: str, said: str) -> None:
+    site = make_site({"p/": lambda request: text()}, options={"NAME": name})
+
+    assert [site.get("/p/")["Cache-Status"].partition(";")[0] for _ in range(2)] == [said, said]
+
+
 # What is recorded
 
 

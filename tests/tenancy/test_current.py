@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from perfsuite.tenancy import current_tenant, tenant
+from perfsuite.tenancy import across_tenants, current_tenant, tenant
+from perfsuite.tenancy.current import current_reason
 
 
 def test_outside_of_everything_there_is_no_tenant() -> None:
@@ -82,3 +83,24 @@ def test_each_task_has_its_own_and_starts_with_that_of_its_maker() -> None:
             assert current_tenant() == "maker"
 
     asyncio.run(run())
+
+
+def test_across_tenants_nests_ends_and_leaves_the_tenant_as_it_is() -> None:
+    with tenant(5), across_tenants("report"):
+        assert (current_tenant(), current_reason()) == (5, "report")
+        with across_tenants("part"):
+            assert current_reason() == "part"
+        assert current_reason() == "report"
+    assert current_reason() is None
+
+
+def test_across_tenants_ends_with_an_exception() -> None:
+    with pytest.raises(LookupError), across_tenants("report"):
+        raise LookupError
+    assert current_reason() is None
+
+
+@pytest.mark.parametrize("reason", ["", None, 5])
+def test_across_tenants_wants_a_reason(reason: object) -> None:
+    with pytest.raises(TypeError, match="Say why"), across_tenants(reason):  # type: ignore[arg-type]
+        raise AssertionError

@@ -62,8 +62,62 @@ class Span(NamedTuple):
     end: int
 
 
+class StoredSighting(NamedTuple):
+    """What one process saw of one finding between two flushes; the fields are those of ``models.Sighting``.
+
+    ``start`` orders the rows for merging, ``at`` is when the last was seen, both in seconds since the epoch. ``about`` is a JSON
+    list of the finding's kind, subject, alias, route and site, ``evidence`` a JSON object.
+    """
+
+    id: UUID
+    start: int
+    finding: str
+    at: int
+    count: int  # type: ignore[assignment] # a field here, not the method of tuple
+    saving_us: float
+    saving_us_max: float
+    about: str
+    evidence: str
+
+
+class StoredExemplar(NamedTuple):
+    """One exemplar; the fields are those of ``models.Exemplar``."""
+
+    id: UUID
+    series: str
+    at: int
+    value: float
+    data: str
+
+
+class StoredFinding(NamedTuple):
+    """One finding; the fields are those of ``models.Finding``."""
+
+    id: str
+    kind: str
+    subject: str
+    evidence: str
+    state: str
+    first_seen: int
+    last_seen: int
+    alias: str
+    route: str
+    site: str
+    count: int  # type: ignore[assignment] # a field here, not the method of tuple
+    saving_us: float
+    saving_us_max: float
+    runs: int
+    quiet_runs: int
+    recent_runs: float
+    recent_count: float
+    merged_to: int
+    state_at: int
+    state_by: str
+    regressions: int
+
+
 class Storage(Protocol):
-    """What the flusher, the compaction and the read side need. Every method may raise ``StoreUnavailable``."""
+    """What the flusher, the leader's jobs and the read side need. Every method may raise ``StoreUnavailable``."""
 
     def append(self, rows: Sequence[BucketRow], again: bool = False) -> None:
         """Write all rows or none. With ``again``, rows whose id is already there are left as they are."""
@@ -107,6 +161,41 @@ class Storage(Protocol):
 
     def move_lease(self, name: str, old: tuple[str, int] | None, new: tuple[str, int]) -> bool:
         """Set owner and beat if they still are ``old`` (None: if there is no such lease); return whether it was."""
+
+    def append_sightings(self, rows: Sequence[StoredSighting], again: bool = False) -> None:
+        """Write sightings as ``append`` writes buckets."""
+
+    def sightings(self, start: int, end: int | None) -> list[StoredSighting]:
+        """Return the sightings with ``start <= row.start < end``."""
+
+    def first_sighting(self, since: int | None) -> int | None:
+        """Return the smallest start of a sighting, from ``since`` on if given."""
+
+    def trim_sightings(self, before: int, limit: int) -> int:
+        """Delete up to ``limit`` sightings that start before ``before``; return how many were."""
+
+    def findings(
+        self, ids: Sequence[str] | None = None, states: Sequence[str] | None = None
+    ) -> list[StoredFinding]:
+        """Return the findings with these ids and in these states, if given."""
+
+    def move_finding(self, old: StoredFinding | None, new: StoredFinding) -> bool:
+        """Replace a finding whose ``merged_to``, ``state`` and ``state_at`` still are those of ``old``; return whether it was.
+
+        With None, insert it unless there is one of that id.
+        """
+
+    def trim_findings(self, state: str, before: int, limit: int) -> int:
+        """Delete up to ``limit`` findings in a state last seen before ``before``; return how many were."""
+
+    def append_exemplars(self, rows: Sequence[StoredExemplar], again: bool = False) -> None:
+        """Write exemplars as ``append`` writes buckets."""
+
+    def exemplars(self, series: str) -> list[StoredExemplar]:
+        """Return the exemplars of a series."""
+
+    def trim_exemplars(self, before: int, slowest: int, recent: int) -> int:
+        """Delete what is older than ``before``, and all but so many slowest and most recent of a series; return how many were."""
 
     def close(self) -> None:
         """Let go of the connection of this thread, as its host's settings ask."""

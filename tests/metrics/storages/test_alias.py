@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
 from django.db.models import signals
 from django.db.utils import ConnectionHandler
 from django.test import override_settings
@@ -36,7 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
-TABLES = {"bucket", "series", "mark", "lease", "exemplar", "finding"}
+TABLES = {"bucket", "series", "mark", "lease", "exemplar", "finding", "sighting"}
 
 
 @pytest.fixture(autouse=True)
@@ -245,17 +246,39 @@ def test_the_host_s_receivers_of_the_migrate_signals_hear_nothing(sqlite_host: C
     assert heard == []
 
 
+@pytest.mark.parametrize("noted", ["0000", "0001_initial"])
 def test_a_process_killed_between_making_the_tables_and_noting_so_leaves_a_store_that_works(
-    sqlite_host: ConnectionHandler, tmp_path: Path
+    sqlite_host: ConnectionHandler, noted: str
 ) -> None:
     prepare(sqlite_host[AUTOMATIC_ALIAS])
     with sqlite_host[AUTOMATIC_ALIAS].cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations")
+        cursor.execute("DELETE FROM django_migrations WHERE name > %s", [noted])
     forget_prepared()
     prepare(sqlite_host[AUTOMATIC_ALIAS])
     with sqlite_host[AUTOMATIC_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT name FROM django_migrations WHERE app = 'perfsuite_metrics'")
-        assert cursor.fetchall() == [("0001_initial",)]
+        cursor.execute("SELECT name FROM django_migrations WHERE app = 'perfsuite_metrics' ORDER BY name")
+        assert cursor.fetchall() == [("0001_initial",), ("0002_findings",)]
+
+
+def test_a_store_of_an_earlier_version_is_brought_to_its_schema_and_keeps_its_rows(
+    sqlite_host: ConnectionHandler,
+) -> None:
+    connection = sqlite_host[AUTOMATIC_ALIAS]
+    executor = MigrationExecutor(connection)
+    executor.migrate([("perfsuite_metrics", "0001_initial")])
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO perfsuite_metrics_mark VALUES ('m', 5)")
+        cursor.execute(
+            "INSERT INTO perfsuite_metrics_finding VALUES ('f', 'slow', 's', '{}', 'ignored', 1, 2)"
+        )
+    prepare(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT value FROM perfsuite_metrics_mark")
+        assert cursor.fetchall() == [(5,)]
+        cursor.execute("SELECT route, merged_to FROM perfsuite_metrics_finding")
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT * FROM perfsuite_metrics_sighting")
+        assert cursor.fetchall() == []
 
 
 def test_a_folder_that_cannot_be_written_raises_at_once(

@@ -24,8 +24,9 @@ from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics.models import Bucket, Series
 from perfsuite.metrics.request import Tally, current
 from perfsuite.metrics.storages import BucketRow, SeriesRow, Span, Storage, get_storage, orm
+from perfsuite.metrics.storages.access import BATCH, MAX_APPEND_S, explain
 from perfsuite.metrics.storages.alias import store_alias
-from perfsuite.metrics.storages.orm import BATCH, MAX_APPEND_S, ORMStorage, explain
+from perfsuite.metrics.storages.orm import ORMStorage
 from tests.metrics.conftest import Clock
 from tests.testapp.models import Author
 
@@ -101,7 +102,7 @@ def test_either_all_rows_are_written_or_none(storage: Storage) -> None:
 def test_an_append_that_took_too_long_is_rolled_back(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch, "perfsuite.metrics.storages.orm")
+    clock = Clock(monkeypatch, "perfsuite.metrics.storages.access")
     bulk_create = orm.Bucket.objects.all().__class__.bulk_create
 
     def slowly(*args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,159 @@
+"""From what a request's statements come to, to what is kept: sightings with advice, and exemplars with their call sites.
+
+Runs when a request is folded, never while a statement runs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from perfsuite.metrics import exemplars, sightings
+from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.recorder import Observation, recorder
+from perfsuite.metrics.request import Tally
+from perfsuite.queries import kinds
+from perfsuite.queries.advice import Advice, advise, advise_slow
+from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.fingerprint import Shape, masked
+from perfsuite.queries.repeats import NOWHERE, Found, Limits, findings_of
+
+# Series of which a flush interval's first statement is remembered; slow and failed ones always are.
+MAX_FIRSTS = 500
+
+# The place of the parameters in a statement.
+PARAMS = 6
+# Stands in what a tally has seen once something came a third time.
+REPEATED = "<repeated>"
+Labels = tuple[str, str, str]
+
+guard = Guard("queries.findings")
+mask_guard = Guard("queries.mask_params", switches_off=False)
+_firsts: set[Labels] = set()
+_limits: tuple[QuerySettings | None, Limits] = (None, Limits())
+
+
+def limits() -> Limits:
+    """Return from when on something is a finding, as the settings say."""
+    global _limits
+    settings = QuerySettings.get()
+    if _limits[0] is not settings:
+        made = Limits(
+            settings.n_plus_one_count,
+            settings.n_plus_one_ms,
+            settings.n_plus_one_any_count,
+            settings.duplicate_count,
+            settings.chatty_count,
+        )
+        _limits = settings, made
+    return _limits[1]
+
+
+def may_hold_findings(tally: Tally, statements: Sequence[Any]) -> bool:
+    """Tell whether a request repeats anything or runs very much; most do not, and are looked at no further."""
+    return REPEATED in tally.seen or len(statements) > limits().chatty_count
+
+
+def tell(tally: Tally, statements: Sequence[Any], shape_of: Callable[[Any, str], Shape], route: str) -> None:
+    """Sight what the statements of one request come to. They are settled: text or shape in the first place. Never raises."""
+    if not guard.on:
+        return
+    try:
+        for found in findings_of(statements, shape_of, limits()):
+            evidence = {"count": found.count, "distinct": found.distinct, "us": round(found.seconds * 1e6)}
+            _sight(found, route, advise(found), evidence, request_id(tally))
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+
+
+def tell_slow(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any], slow_s: float) -> None:
+    """Sight a slow statement. Never raises."""
+    if not guard.on:
+        return
+    try:
+        seconds, site = statement[2], statement[5] or NOWHERE
+        found = Found("slow", shape, labels[1], site, 1, 1, seconds, seconds - slow_s)
+        evidence = {"count": 1, "us": round(seconds * 1e6)}
+        _sight(found, labels[2], advise_slow(shape), evidence, request_id(tally))
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+
+
+def _sight(found: Found, route: str, advice: Advice, evidence: dict[str, Any], by_request: str) -> None:
+    evidence |= {
+        "operation": found.shape.operation,
+        "about": advice.about,
+        "advice": advice.code,
+        "sentence": advice.sentence,
+        "request_id": by_request,
+    }
+    subject, saving_us = found.shape.fingerprint or route, found.saving_s * 1e6
+    sightings.sight(
+        sightings.Sighting(found.kind, subject, found.alias, route, found.site.where, saving_us, evidence)
+    )
+
+
+def request_id(tally: Tally) -> str:
+    """Return the id of a request: that of its X-Request-ID, else one made now."""
+    if not tally.request_id:
+        given = tally.request.META.get("HTTP_X_REQUEST_ID") if tally.request is not None else None
+        tally.request_id = given or f"{random.getrandbits(64):016x}"
+    return tally.request_id[:200]
+
+
+def remember(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any]) -> None:
+    """Remember a statement with its details as an exemplar of its fingerprint. Never raises."""
+    if not guard.on:
+        return
+    try:
+        what, _, seconds, failed, key, site = statement[:6]
+        us = seconds * 1e6
+        data: dict[str, Any] = {
+            "request_id": request_id(tally),
+            "site": site.where if site is not None else "",
+            "us": round(us, 1),
+            "many": key is None,
+            "failed": failed,
+        }
+        sql = getattr(what, "sql", what)  # djongo's stands with what became of it
+        if isinstance(sql, str):
+            # They are there with CAPTURE_PARAMS; the rows of a statement come last.
+            kept = next((each for each in statement[PARAMS : PARAMS + 1] if isinstance(each, list)), None)
+            params = _masked(sql, kept)
+            data |= {"sql": masked(sql) if params is None else sql, "params": params}
+        if what is not sql or not isinstance(what, str):
+            data["command"] = shape.fingerprint
+        exemplars.remember(kinds.FINGERPRINT, labels, us, data)
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+
+
+def is_first(labels: Labels) -> bool:
+    """Tell whether a series has no exemplar yet since the last flush, and count it as having one."""
+    if labels in _firsts or len(_firsts) >= MAX_FIRSTS:
+        return False
+    _firsts.add(labels)
+    return True
+
+
+def _masked(sql: str, params: list[Any] | None) -> list[Any] | None:
+    """Return the parameters as the host's function leaves them; where that fails, none."""
+    path = QuerySettings.get().mask_params
+    if params is None or not path:
+        return params
+    try:
+        return list(import_string(path)(sql, params))
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        mask_guard.failed(exc)
+        return None
+
+
+def _start_afresh() -> Sequence[Observation]:
+    _firsts.clear()
+    return ()
+
+
+recorder.before_take(_start_afresh)

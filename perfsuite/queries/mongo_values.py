@@ -1,0 +1,48 @@
+"""The values of a MongoDB command as numbers, and whether it is about one document. Imports neither Django nor pymongo.
+
+They are read as far as parameters.py reads them, and not kept. A command has two: that of its filter, which tells rows apart, and
+that of all of it with its order and its pages, which tells whether it is the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from perfsuite.queries.parameters import key_of
+
+# By name: what holds the filter, and what else tells commands apart.
+_CONDITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "find": ("filter", ("sort", "skip", "limit", "projection")),
+    "count": ("query", ("skip", "limit")),
+    "distinct": ("query", ("key",)),
+    "findAndModify": ("query", ()),
+}
+_BATCHES = {"insert": "documents", "update": "updates", "delete": "deletes"}
+
+Key = int | tuple[int, int]
+
+
+# Hot path: benchmarks/mongodb.py
+def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
+    """Return the key of the values of a command, None for a batch."""
+    if name in _BATCHES:
+        return _key_of_write(name, command)
+    if name == "aggregate":
+        pipeline: Any = command.get("pipeline") or ()
+        found = next((stage for stage in pipeline if "$match" in stage), None)
+        return key_of([found]), key_of(pipeline)
+    condition, rest = _CONDITIONS.get(name, ("", ()))
+    key = key_of([command.get(condition)])
+    return key, key_of([key, *[command.get(part) for part in rest]])
+
+
+def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
+    rows: Any = command.get(_BATCHES[name]) or ()
+    if len(rows) != 1:
+        return None
+    if name == "insert":
+        return key_of([rows[0].get("_id")])
+    condition = rows[0].get("q") or {}
+    lists = [each["$in"] for each in condition.values() if isinstance(each, Mapping) and "$in" in each]
+    return None if any(len(each) > 1 for each in lists) else key_of([condition])

@@ -1,0 +1,116 @@
+"""What a statement's entry in the tally says beside its time: the key of its parameters, and where it comes from.
+
+Where it comes from is looked up only for what tells something: the third time that a text comes in a request and each time
+after, which costs little while it is the same line; what was slow or failed; and each text once in a flush interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.recorder import Observation, recorder
+from perfsuite.metrics.request import Tally, prompt
+from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
+from perfsuite.queries.findings import REPEATED
+from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.mongo_values import Key, key_of_command
+from perfsuite.queries.parameters import kept, key_of
+from perfsuite.queries.repeats import Site
+from perfsuite.queries.statements import shape_of
+
+# From its third time on, a statement's line is looked up.
+FROM = 3
+# Texts whose line is looked up once in a flush interval.
+MAX_LOOKED_UP = 500
+
+# The key, the site, and with CAPTURE_PARAMS the parameters, else None.
+Traced = tuple["Key | None", "Site | None", "list[Any] | None"]
+
+UNTRACED: Traced = (None, None, None)
+
+guard = Guard("queries.tracing")
+_looked_up: set[Any] = set()
+
+
+class Capture:
+    """Whether parameters are kept; follows the setting."""
+
+    on = False
+
+
+capture = Capture()
+
+
+# Hot path: benchmarks/overhead.py
+def trace(
+    tally: Tally, text: str, alias: str, params: Any, many: bool, seconds: float, failed: bool
+) -> Traced:
+    """Return the key of a statement's parameters, None for those of many rows, and its site if it is known. Never raises."""
+    if not guard.on:
+        return UNTRACED
+    try:
+        # What has no parameters has its values in its text.
+        what = text if params else shape_of(text, alias).fingerprint
+        came = tally.seen.get(what, 0)
+        site: Site | None = None
+        if came.__class__ is not int:
+            came.count += 1
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+        elif came < FROM - 1:
+            tally.seen[what] = came + 1
+            if what not in _looked_up or failed or seconds >= prompt.from_s:
+                site = _look_up(what)
+        else:
+            site = _third(tally, what).again()
+        key = None if many else key_of(params)
+        return (key, site, kept(params)) if capture.on else (key, site, None)
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+        return UNTRACED
+
+
+# Hot path: benchmarks/mongodb.py
+def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, Any]) -> Traced:
+    """Return the same of a command of MongoDB that is about to be sent. Never raises."""
+    if not guard.on:
+        return UNTRACED
+    try:
+        came = tally.seen.get(shape, 0)
+        site: Site | None = None
+        if came.__class__ is not int:
+            came.count += 1
+            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+        elif came < FROM - 1:
+            tally.seen[shape] = came + 1
+            if shape not in _looked_up:
+                site = _look_up(shape)
+        else:
+            site = _third(tally, shape).again()
+        return key_of_command(name, command), site, None
+    except Exception as exc:  # noqa: BLE001 - the guard's
+        guard.failed(exc)
+        return UNTRACED
+
+
+def _third(tally: Tally, what: Any) -> Seen:
+    """Begin to follow from where something comes that comes the third time."""
+    tally.seen[what] = seen = Seen()
+    tally.seen[REPEATED] = 1
+    seen.count = FROM
+    return seen
+
+
+def _look_up(what: Any) -> Site | None:
+    if len(_looked_up) < MAX_LOOKED_UP:
+        _looked_up.add(what)
+    return site_of_caller()
+
+
+def _start_afresh() -> Sequence[Observation]:
+    _looked_up.clear()
+    return ()
+
+
+recorder.before_take(_start_afresh)
