@@ -79,6 +79,12 @@ def entries(engine: Engine, tables: Iterable[str] = ()) -> list[Entry]:
     return sorted(found, key=lambda each: (each.table, each.name))
 
 
+def present_tables(engine: Engine, names: Iterable[str]) -> set[str]:
+    """Return those of the tables that a database has."""
+    with engine.session():
+        return {name for name, table in engine.tables(set(names)).items() if table.is_there}
+
+
 def find(name: str, asked: list[str]) -> list[Entry]:
     """Return the indexes of this name, or ``table.name``, on these databases. Raises ``DatabaseRefused`` if there is none."""
     every: list[Entry] = []

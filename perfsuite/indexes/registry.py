@@ -86,10 +86,13 @@ def discover() -> None:
         if config.name in _discovered or config.name == "perfsuite.indexes":
             continue
         name = f"{config.name}.indexes"
-        if module_has_submodule(config.module, "indexes"):
+        early = [each for each in _declared if each.source == name and name in sys.modules]
+        if early:  # somebody imported it before
+            _declared[:] = [replace(each, app=config.label) if each in early else each for each in _declared]
+        elif module_has_submodule(config.module, "indexes"):
             _loading = config.label, name
             try:
-                # One that failed half-way, or whose declarations were forgotten, has to run again.
+                # One whose declarations were forgotten has to run again.
                 reload(sys.modules[name]) if name in sys.modules else import_module(name)
             except DeclarationError as exc:
                 raise DeclarationError(f"{name}: {exc}") from exc

@@ -76,6 +76,11 @@ def test_plan_and_list_are_json_for_machines(leads: str, run: Run) -> None:
     assert "ix_status" in json.loads(explained)["statement"]
 
 
+def test_a_table_that_no_database_has_is_said_to_be_missing(leads: str, run: Run) -> None:
+    with pytest.raises(CommandError, match=r"^No table 'ix_laeds' in default\.$"):
+        run("list_indexes", leads, "ix_laeds")
+
+
 def test_only_the_app_that_is_named_is_looked_at(leads: str, run: Run) -> None:
     register("testapp.Book", Index("author"))
     register(leads, Index("status"))

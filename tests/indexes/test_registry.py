@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,16 @@ def test_the_indexes_module_of_each_app_is_found(shop: Path) -> None:
             "indexed_shop",
         )
         assert resolved(app="indexed_shop") == [found]
+
+
+def test_one_that_was_imported_before_declares_nothing_twice(shop: Path) -> None:
+    shop.write_text(
+        "from perfsuite.indexes import Index, register\nregister('shop_orders', Index('customer'))\n"
+    )
+    with override_settings(INSTALLED_APPS=["tests.testapp", "indexed_shop"]):
+        importlib.import_module("indexed_shop.indexes")
+        (found,) = resolved(app="indexed_shop")
+    assert found.table == "shop_orders"
 
 
 def test_a_mistake_in_it_is_said_with_its_name_and_again_the_next_time(shop: Path) -> None:

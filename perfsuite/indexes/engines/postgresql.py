@@ -233,7 +233,7 @@ class PostgreSQL(SQLEngine):
     def create(self, wanted: Wanted, found: Present | None, say: Say) -> None:
         """Build concurrently, and again after each lock timeout; what a failed build leaves is dropped."""
         settings = IndexSettings.get()
-        with self.session(), self._lock_timeout(settings.lock_timeout_s):
+        with self.session(), self._patience(settings.lock_timeout_s):
             for left in range(settings.lock_retries, -1, -1):
                 try:
                     self._drop_invalid(wanted)
@@ -252,7 +252,7 @@ class PostgreSQL(SQLEngine):
 
     def drop(self, present: Present, say: Say) -> str:
         """Drop the index concurrently."""
-        with self.session(), self._lock_timeout(IndexSettings.get().lock_timeout_s):
+        with self.session(), self._patience(IndexSettings.get().lock_timeout_s):
             self._drop(present.name)
         return "dropped"
 
@@ -272,13 +272,18 @@ class PostgreSQL(SQLEngine):
             logger.debug("%s stays invalid until the next run: %s", wanted.name, exc)
 
     @contextmanager
-    def _lock_timeout(self, seconds: float) -> Iterator[None]:
-        self.execute(f"SET lock_timeout = {int(seconds * 1000)}")
+    def _patience(self, lock_s: float) -> Iterator[None]:
+        """Wait so long for locks, and for the statement as long as it takes; afterwards as the connection had it."""
+        names = ("lock_timeout", "statement_timeout")
+        (before,) = self.rows("SELECT current_setting(%s), current_setting(%s)", list(names))
+        self.execute(f"SET lock_timeout = {int(lock_s * 1000)}")
+        self.execute("SET statement_timeout = 0")
         try:
             yield
         finally:
             if self.connection.connection is not None and self.connection.is_usable():
-                self.execute("RESET lock_timeout")
+                for name, value in zip(names, before, strict=True):
+                    self.rows("SELECT set_config(%s, %s, false)", [name, value])
 
     def refused(self, exc: django.db.Error) -> DatabaseRefused:
         """Return the error as one sentence, with what to do where the server's own words do not say it."""

@@ -140,6 +140,23 @@ def test_a_hidden_index_is_shown_again_when_it_is_declared(leads: str, run: Run)
     assert "hidden" not in stored()["ix_status"]
 
 
+def test_documents_that_are_written_twice_after_the_look_are_told(leads: str) -> None:
+    world.insert(world.lead(1))
+    register(leads, Index("email", unique=True, name="ix_email"))
+
+    with opened("default") as engine:
+        create = engine.create
+
+        def write_first(*args: Any) -> None:
+            world.insert(world.lead(1))
+            create(*args)
+
+        engine.create = write_first  # type: ignore[method-assign] # what another client writes between check and build
+        with pytest.raises(DatabaseRefused, match="'default' has duplicates that were written meanwhile"):
+            applying.apply(engine, say=lambda text: None, done=lambda made: None)
+    assert set(stored()) == {"_id_"}
+
+
 def test_uses_and_sizes_are_listed(leads: str, run: Run) -> None:
     world.insert(*(world.lead(number) for number in range(50)))
     register(leads, Index("email", name="ix_email"))

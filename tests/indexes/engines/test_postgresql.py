@@ -182,6 +182,29 @@ def test_a_build_that_waits_too_long_for_a_writer_is_tried_again(leads: str) -> 
     assert rows(VALID) == [(True,)]
 
 
+def test_a_statement_timeout_of_the_connection_does_not_end_a_build(
+    leads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_progress, "EVERY_S", 0.2)
+    register(leads, STATUS)
+    with in_another_transaction(WRITER) as release, opened("default") as engine:
+        create = engine.create
+
+        def impatient(*args: Any) -> None:
+            world.execute("SET statement_timeout = '50ms'")
+            create(*args)
+
+        engine.create = impatient  # type: ignore[method-assign] # the other statements are not what this is about
+        try:
+            # The writer is let go when the build has waited for the first look at its progress.
+            say = lambda text: release() if "waiting for writers" in text else None  # noqa: E731
+            applying.apply(engine, say=say, done=lambda made: None)
+            assert rows("SHOW statement_timeout") == [("50ms",)]
+        finally:
+            world.execute("RESET statement_timeout")
+    assert rows(VALID) == [(True,)]
+
+
 def test_ctrl_c_ends_a_build_at_once_and_the_next_run_finishes_it(
     leads: str, run: Run, tmp_path: Path
 ) -> None:

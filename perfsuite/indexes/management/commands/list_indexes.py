@@ -32,9 +32,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, tables: list[str], database: str, form: str, **options: Any) -> None:
         try:
-            for alias in planning.databases(database) or [DEFAULT_DB_ALIAS]:
+            asked = planning.databases(database) or [DEFAULT_DB_ALIAS]
+            missing = set(tables)
+            for alias in asked:
                 with opened(alias) as engine:
+                    missing -= listing.present_tables(engine, tables)
                     for entry in listing.entries(engine, tables):
                         self.stdout.write(rendering.entry_line(entry, form))
+            if missing:
+                raise CommandError(f"No table {min(missing)!r} in {', '.join(asked)}.")
         except PerfsuiteError as exc:
             raise CommandError(str(exc)) from exc
