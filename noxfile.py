@@ -45,10 +45,10 @@ SITES_ON_MONGODB = (
     "clocks", "disk_full", "gunicorn", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers",
 )  # fmt: skip
 ON_MONGODB = (
-    "tests/test_installed.py", "tests/caching", "tests/metrics", "tests/monitoring", "tests/panel", "tests/queries/djongo_move",
-    "tests/queries/explain/test_on_mongodb.py", "tests/queries/tenant_guard", "tests/queries/test_mongo.py",
-    "tests/queries/test_mongo_clients.py", "tests/responses", "tests/tenancy", "tests/sampleproject/test_demo_servers.py",
-    "tests/sampleproject/test_on_mongodb.py",
+    "tests/test_installed.py", "tests/caching", "tests/indexes", "tests/metrics", "tests/monitoring", "tests/panel",
+    "tests/queries/djongo_move", "tests/queries/explain/test_on_mongodb.py", "tests/queries/tenant_guard",
+    "tests/queries/test_mongo.py", "tests/queries/test_mongo_clients.py", "tests/responses", "tests/tenancy",
+    "tests/sampleproject/test_demo_servers.py", "tests/sampleproject/test_on_mongodb.py",
     *(f"tests/integration/test_{name}.py" for name in SITES_ON_MONGODB),
 )  # fmt: skip
 PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no PostgreSQL is installed

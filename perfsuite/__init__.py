@@ -14,6 +14,7 @@ APPS = (
     "perfsuite.queries",
     "perfsuite.caching",
     "perfsuite.responses",
+    "perfsuite.indexes",
     "perfsuite.panel",
 )
 

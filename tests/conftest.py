@@ -43,6 +43,10 @@ MARKS = {  # of a file, or of all below a folder
     "integration/test_sqlite_host.py": pytest.mark.by_database,
     "integration/test_writers.py": pytest.mark.by_database,
     # Modules that import no Django.
+    "indexes/test_canonical.py": pytest.mark.alike,
+    "indexes/test_compare.py": pytest.mark.alike,
+    "indexes/test_naming.py": pytest.mark.alike,
+    "indexes/test_spec.py": pytest.mark.alike,
     "metrics/test_histogram.py": pytest.mark.alike,
     "metrics/test_plain.py": pytest.mark.alike,
     "queries/explain/test_conditions.py": pytest.mark.alike,

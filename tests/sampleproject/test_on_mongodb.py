@@ -135,7 +135,19 @@ def test_a_seeding_that_is_cut_off_leaves_nothing(on_sqlite: Site) -> None:
     assert counts == {"tenants": 0, "users": 0, "pages": 0, "forms": 0, "leads": 0}
 
 
+def test_the_declared_indexes_are_made_once_and_the_pages_say_the_same(
+    browsers: tuple[Browser, Browser], on_mongodb: Site
+) -> None:
+    made = on_mongodb.manage("setup_indexes", "--apply").stdout.splitlines()
+    assert "created portal_page portal_page_title_text_keywords_text_idx" in " ".join(made)
+    assert "created" not in on_mongodb.manage("setup_indexes", "--apply").stdout.split()
+    on_mongodb.manage("check_indexes")
+    here, there = (words(each.get("/t/summit/search/?q=path")) for each in browsers)
+    assert here == there
+
+
 @pytest.mark.skipif(ENGINE == "djongo", reason="about the migrations of django-mongodb-backend")
 def test_the_migrations_are_complete_and_the_checks_find_nothing(on_mongodb: Site) -> None:
+    on_mongodb.manage("setup_indexes", "--apply")  # a missing one is a warning
     assert "No changes" in on_mongodb.manage("makemigrations", "--check", "--dry-run").stdout
     assert "no issues" in on_mongodb.manage("check", "--database=default").stdout
