@@ -197,3 +197,5 @@ class Dashboard {
 applyTheme();
 const root = document.getElementById("perfsuite-panel");
 if (root) new Dashboard(root);
+// The pages that are made on the server only take the colours.
+else watchTheme(() => undefined);

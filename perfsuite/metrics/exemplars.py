@@ -14,7 +14,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -161,6 +161,16 @@ def exemplars(kind: str, labels: tuple[str, ...]) -> list[ExemplarRow]:
         ExemplarRow(row.at, row.value, json.loads(row.data))
         for row in sorted(rows, key=lambda row: (-row.value, -row.at))
     ]
+
+
+def exemplars_of(
+    kind: str, labels: Sequence[tuple[str, ...]]
+) -> list[tuple[tuple[str, ...], ExemplarRow]]:
+    """Return what is remembered of several series in one read, slowest first, each with the label values of its series."""
+    wanted = {describe(kind, values).id: values for values in labels}
+    rows = get_storage().exemplars(*wanted) if wanted else []
+    rows.sort(key=lambda row: (-row.value, -row.at))
+    return [(wanted[row.series], ExemplarRow(row.at, row.value, json.loads(row.data))) for row in rows]
 
 
 def take(writer: str) -> list[StoredExemplar]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,7 @@ from perfsuite.metrics.compaction import watermarks
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.identity import describe
-from perfsuite.metrics.reading import Reading, reading
+from perfsuite.metrics.reading import Reading, Sums, reading
 from perfsuite.metrics.storages import RESOLUTIONS, Cell, Span
 
 Order = Literal["sum", "count", "mean", "max", "p95", "p99"]
@@ -108,6 +108,18 @@ def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None
     return _points(_matching(storage, _steps(storage, kind, window, step), where), window, step)
 
 
+def series_of(
+    kind: str, window: Window, step: int, labels: Iterable[tuple[str, ...]]
+) -> list[Histogram]:
+    """Return a series, as ``series`` does, of just the series with these label values, all labels of the kind in their order.
+
+    Costs a fraction of reading all series of the kind.
+    """
+    storage = reading()
+    ids = [describe(kind, values).id for values in labels]
+    return _points(_steps(storage, kind, window, step, ids) if ids else (), window, step)
+
+
 def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[Histogram]]:
     """Return a series, as ``series`` does, for each value of the label ``by``; one read for all of them."""
     storage = reading()
@@ -120,12 +132,14 @@ def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[H
     return {value: _points(of_value, window, step) for value, of_value in sorted(lines.items())}
 
 
-def _steps(storage: Reading, kind: str, window: Window, step: int) -> Iterable[Cell]:
+def _steps(
+    storage: Reading, kind: str, window: Window, step: int, series: Sequence[str] | None = None
+) -> Iterable[Cell]:
     """Return the cells of rows that lie within one step each, as far as such rows are kept."""
     coarsest = max(
         (r for r in RESOLUTIONS if step % r == 0 and window.start % r == 0), default=RESOLUTIONS[0]
     )
-    return storage.cells(_tiles(storage, window, coarsest), kind)
+    return storage.cells(_tiles(storage, window, coarsest), kind, series)
 
 
 def _points(cells: Iterable[Cell], window: Window, step: int) -> list[Histogram]:
@@ -143,8 +157,11 @@ def top(
     limit: int = 10,
     *,
     percentiles: bool = True,
+    where: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> list[Row]:
     """Return the ``limit`` largest groups of a kind, grouped by the labels ``by``, with their percentiles.
+
+    ``where`` is given all labels of each series, and leaves out those of which it is false.
 
     Sums are made by the database; histograms are read only for the groups that may be shown. For a counter, and for every kind
     without ``percentiles``, which costs a fraction, only count, sum, min, max and mean mean something.
@@ -153,6 +170,8 @@ def top(
     spans = _tiles(storage, window)
     groups: Groups = {}
     sums = storage.sums(spans, kind)
+    if where is not None:
+        sums = _those(storage, kind, sums, where)
     labels = _labels(storage, kind, [row[0] for row in sums], by)
     for series_id, count, total, least, most in sums:
         merged, ids = groups.setdefault(labels[series_id], (Histogram(), []))
@@ -165,6 +184,13 @@ def top(
     if percentiles:
         _read_histograms(storage, spans, kind, kept)
     return [Row(dict(zip(by, values, strict=True)), merged) for values, (merged, _) in kept.items()]
+
+
+def _those(storage: Reading, kind: str, sums: Sums, where: Callable[[Mapping[str, str]], bool]) -> Sums:
+    declared = kinds.lookup(kind)
+    names = declared.labels if declared else ()
+    labels = _labels(storage, kind, [row[0] for row in sums], names)
+    return [row for row in sums if where(dict(zip(names, labels[row[0]], strict=True)))]
 
 
 def _top_by_percentile(

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
 from perfsuite.panel import views
 from perfsuite.panel.models import Dashboard
+from perfsuite.panel.pages.answers import in_admin
+from perfsuite.panel.pages.routes import PAGES
+from perfsuite.panel.place import Place
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Dashboard]
@@ -24,23 +27,29 @@ class DashboardAdmin(Base):
     """Shows the panel to users with ``perfsuite_panel.view_dashboard``. On another AdminSite, register it there."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the page and its JSON; there is nothing to add, change or delete."""
+        """Return the pages and the JSON; there is nothing to add, change or delete."""
         return [
             path("", self._of_site(self.changelist_view), name="perfsuite_panel_dashboard_changelist"),
             path("data/", self._data, name="perfsuite_panel_dashboard_data"),
+            *(
+                path(
+                    route,
+                    self._of_site(in_admin(page, self._place, methods)),
+                    name=f"perfsuite_panel_dashboard_{name}",
+                )
+                for name, route, page, methods in PAGES
+            ),
         ]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the panel in the place of a list."""
-        site = self.admin_site
 
         def answer() -> HttpResponse:
             if not self.has_view_permission(request):
                 raise PermissionDenied
-            url = reverse("admin:perfsuite_panel_dashboard_data", current_app=site.name)
-            return views.page(request, site, url)
+            return views.page(request, self._place)
 
         return views.respond(request, answer)
 
@@ -63,6 +72,10 @@ class DashboardAdmin(Base):
     def has_delete_permission(self, request: HttpRequest, obj: Dashboard | None = None) -> bool:
         """Return False: the panel only shows."""
         return False
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.admin_site, in_admin=True)
 
     def _data(self, request: HttpRequest) -> HttpResponse:
         """Answer a poll. A script cannot use the redirect to a login page, so the refusals come before the admin's own."""

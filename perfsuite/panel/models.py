@@ -6,7 +6,10 @@ from django.db import models
 
 
 class Dashboard(models.Model):
-    """The panel itself. Who has ``perfsuite_panel.view_dashboard`` may look at it, with ``explain_query`` also ask for plans."""
+    """The panel itself. Who has ``perfsuite_panel.view_dashboard`` may look at it.
+
+    With ``explain_query`` they may also ask for plans, with ``change_findings`` ignore, resolve and open findings.
+    """
 
     id = models.CharField(primary_key=True, max_length=36)
 
@@ -16,6 +19,7 @@ class Dashboard(models.Model):
         permissions = [
             ("view_dashboard", "Can view the performance panel"),
             ("explain_query", "Can ask the database for the plan of a statement"),
+            ("change_findings", "Can ignore, resolve and open findings"),
         ]
         verbose_name = "performance panel"
         verbose_name_plural = "Performance"

@@ -5,7 +5,7 @@ Its requests are left out of all figures: an open page would otherwise look like
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from django.contrib import admin
@@ -21,12 +21,17 @@ from perfsuite.metrics import suppress
 from perfsuite.metrics.request import discard_current
 from perfsuite.panel.conf import PanelSettings
 from perfsuite.panel.payload import DEFAULT_RANGE, RANGES, Range, payload
+from perfsuite.panel.place import Place
 
 PERMISSION = "perfsuite_panel.view_dashboard"
 METHODS = ("GET", "HEAD")
 
 
-class UnknownRange(ValueError):
+class BadAddress(ValueError):
+    """Something in the address is none of what the page knows; the message says what it knows."""
+
+
+class UnknownRange(BadAddress):
     """The range in the address is none of the page's."""
 
 
@@ -35,7 +40,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
     def answer() -> HttpResponse:
         if is_permitted(request, admin.site):
-            return page(request, admin.site, reverse("perfsuite_panel:data"))
+            return page(request, Place.own())
         if cast(Any, request).user.is_authenticated:
             raise PermissionDenied
         return redirect_to_login(request.get_full_path(), login_url(admin.site))
@@ -58,33 +63,33 @@ def login_url(site: AdminSite) -> str:
     return reverse("admin:login", current_app=site.name)
 
 
-def respond(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """Run ``answer`` unrecorded and uncached, for GET and HEAD only."""
+def respond(
+    request: HttpRequest, answer: Callable[[], HttpResponse], methods: Sequence[str] = METHODS
+) -> HttpResponse:
+    """Run ``answer`` unrecorded and uncached, for some methods only."""
     discard_current()
     with suppress():
-        if request.method not in METHODS:
-            return HttpResponseNotAllowed(METHODS)
+        if request.method not in methods:
+            return HttpResponseNotAllowed(methods)
         response = answer()
     add_never_cache_headers(response)
     return response
 
 
-def page(request: HttpRequest, site: AdminSite, data_url: str) -> HttpResponse:
-    """Return the page, which fetches its numbers from ``data_url``. Checks no permission."""
+def page(request: HttpRequest, place: Place) -> HttpResponse:
+    """Return the page, which fetches its numbers from its neighbour. Checks no permission."""
     try:
         chosen = range_of(request)
     except UnknownRange as exc:
         return HttpResponse(str(exc), status=400, content_type="text/plain; charset=utf-8")
-    cast(Any, request).current_app = site.name
     context = {
-        **site.each_context(request),
-        "title": "Performance",
+        **place.context(request, "index", "Performance", chosen.id),
         "panel": {
-            "data_url": data_url,
+            "data_url": place.url("data"),
             "range": chosen.id,
             "ranges": list(RANGES.values()),
             "poll_s": PanelSettings.get().poll_s,
-            "login_url": login_url(site),
+            "login_url": login_url(place.site),
         },
     }
     return TemplateResponse(request, "perfsuite_panel/dashboard.html", context)

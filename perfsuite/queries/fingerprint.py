@@ -82,6 +82,7 @@ _SAVEPOINT = re.compile(r"\A((?:RELEASE |ROLLBACK TO )?SAVEPOINT) .*", re.IGNORE
 _SET = re.compile(r"\A(SET [\w.@ ]+?(?: ?= ?| TO )).*", re.IGNORECASE)
 _CURSOR = re.compile(r'"_django_curs_[^"]*"')
 _FIRST_WORD = re.compile(r"[\s(]*([A-Za-z]+)")
+_COMMAND = re.compile(r"[^\s{(\[]+\.([A-Za-z]+)(?![^\s{(\[])")
 _VERB = re.compile(r"""[()]|(?<![\w"`.])(?:SELECT|INSERT|UPDATE|DELETE|MERGE)\b""", re.IGNORECASE)
 
 
@@ -154,6 +155,14 @@ def _mask(match: re.Match[str]) -> str:
         if text[:1] in "%?$:" and not match.group("tag") and match.lastgroup != "comment"
         else _replace(match)
     )
+
+
+def operation_of(fingerprint: str) -> str:
+    """Return what a recorded statement does: ``SELECT``, ``INSERT``, ..., of MongoDB's the command, ``find``, else ``OTHER``."""
+    operation = _operation(fingerprint)
+    if operation == "OTHER" and (command := _COMMAND.match(fingerprint)):
+        return command[1]
+    return operation
 
 
 def _operation(text: str) -> str:

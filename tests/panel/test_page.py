@@ -46,7 +46,7 @@ def test_the_page_is_one_of_the_admin(permitted: Client) -> None:
 def test_the_model_has_the_permission_and_no_table() -> None:
     content_type = ContentType.objects.get_for_model(Dashboard)
     codenames = Permission.objects.filter(content_type=content_type).values_list("codename", flat=True)
-    assert sorted(codenames) == ["explain_query", "view_dashboard"]
+    assert sorted(codenames) == ["change_findings", "explain_query", "view_dashboard"]
     assert Dashboard._meta.managed is False
     assert str(Dashboard()) == "Performance"
 

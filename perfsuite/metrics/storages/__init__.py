@@ -191,8 +191,8 @@ class Storage(Protocol):
     def append_exemplars(self, rows: Sequence[StoredExemplar], again: bool = False) -> None:
         """Write exemplars as ``append`` writes buckets."""
 
-    def exemplars(self, series: str) -> list[StoredExemplar]:
-        """Return the exemplars of a series."""
+    def exemplars(self, *series: str) -> list[StoredExemplar]:
+        """Return the exemplars of one or more series."""
 
     def trim_exemplars(self, before: int, slowest: int, recent: int) -> int:
         """Delete what is older than ``before``, and all but so many slowest and most recent of a series; return how many were."""

@@ -82,9 +82,9 @@ class FindingTables:
     def append_exemplars(self, rows: Sequence[StoredExemplar], again: bool = False) -> None:
         append([Exemplar(*row) for row in rows], again)  # type: ignore[misc] # positional: the fields have the same order
 
-    def exemplars(self, series: str) -> list[StoredExemplar]:
+    def exemplars(self, *series: str) -> list[StoredExemplar]:
         with store() as alias:
-            chosen = Exemplar.objects.using(alias).filter(series=series)
+            chosen = Exemplar.objects.using(alias).filter(series__in=series)
             return [StoredExemplar(*row) for row in chosen.values_list(*StoredExemplar._fields)]
 
     def trim_exemplars(self, before: int, slowest: int, recent: int) -> int:

@@ -1,0 +1,260 @@
+"""What the pages know of statements: a ranking of all, and everything about one.
+
+Each page costs a handful of reads, however many statements there are; histograms are read only of those that are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from perfsuite.metrics.exemplars import ExemplarRow, exemplars_of
+from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.query import Order, Row, Window, series_of, top
+from perfsuite.metrics.reading import one_reading
+from perfsuite.queries.fingerprint import operation_of
+from perfsuite.queries.short_id import short_id
+
+FINGERPRINT, SLOW, FAILED = "queries.fingerprint", "queries.slow", "queries.failed"
+ROWS, DOCUMENTS = "queries.rows", "queries.documents"
+# How a ranking is called in an address -> what it is ordered by; by errors it is made here.
+SORTS: dict[str, Order | None] = {"total": "sum", "p95": "p95", "count": "count", "errors": None}
+# Lines of a ranking.
+SHOWN = 50
+# More groups than a store can hold: "all of them".
+ALL = 100_000
+# Of one statement, no more routes and exemplars than these are shown.
+MAX_ROUTES = 20
+MAX_EXEMPLARS = 12
+# A statement that did not run in the range of the page is looked for so far back, as explain_query does.
+WINDOW_S = 30 * 86_400
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a ranking is narrowed to, "" where it is not, and its order."""
+
+    sort: str = "total"
+    alias: str = ""
+    route: str = ""
+    operation: str = ""
+
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether a series is part of it."""
+        return (
+            self.alias in ("", labels["alias"])
+            and self.route in ("", labels["route"])
+            and self.operation in ("", operation_of(labels["fingerprint"]))
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What is counted beside the time: how often a statement failed or was slow, and its rows or documents."""
+
+    failed: int = 0
+    slow: int = 0
+    rows: Histogram = field(default_factory=Histogram)
+
+    @property
+    def rows_each(self) -> float | None:
+        """Rows or documents of one call, None where no driver tells."""
+        return self.rows.mean if self.rows.count else None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement on one database."""
+
+    fingerprint: str
+    alias: str
+    value: Histogram
+    counts: Counts
+
+    @property
+    def short_id(self) -> str:
+        """The name by which its page and the commands know it."""
+        return short_id(self.fingerprint)
+
+    @property
+    def operation(self) -> str:
+        """What it does."""
+        return operation_of(self.fingerprint)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a statement, and not the rest of them or one whose description is gone."""
+        return not (self.fingerprint.startswith("<") and self.fingerprint.endswith(">"))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The first lines of a ranking, how many there are in all, and what there is to choose from."""
+
+    lines: list[Line]
+    of: int
+    aliases: list[str]
+    routes: list[str]
+    operations: list[str]
+
+
+def ranking(window: Window, chosen: Chosen) -> Ranking:
+    """Return the statements of the window. Raises ``StoreUnavailable``."""
+    with one_reading():
+        every = top(FINGERPRINT, window, ("fingerprint", "alias", "route"), limit=ALL, percentiles=False)
+        matching = {_key(row) for row in every if chosen.has(row.labels)}
+        order = SORTS[chosen.sort]
+        failed = top(FAILED, window, ("fingerprint", "alias"), limit=ALL, percentiles=False, where=chosen.has)
+        if order is None:
+            wanted = {_key(row): row.value.count for row in failed}
+            first = sorted(wanted, key=lambda key: wanted[key], reverse=True)[:SHOWN]
+            kept = frozenset(first)
+            rows = top(
+                FINGERPRINT,
+                window,
+                ("fingerprint", "alias"),
+                limit=SHOWN,
+                where=lambda labels: (labels["fingerprint"], labels["alias"]) in kept and chosen.has(labels),
+            )
+            rows.sort(key=lambda row: -wanted[_key(row)])
+        else:
+            rows = top(FINGERPRINT, window, ("fingerprint", "alias"), order, SHOWN, where=chosen.has)
+        counts = _counts(window, failed, chosen)
+    lines = [Line(*_key(row), row.value, counts.get(_key(row), Counts())) for row in rows]
+    return Ranking(
+        lines,
+        len(matching) if order is not None else len(wanted),
+        sorted({row.labels["alias"] for row in every}),
+        sorted({row.labels["route"] for row in every}),
+        sorted({operation_of(fingerprint) for fingerprint in {row.labels["fingerprint"] for row in every}}),
+    )
+
+
+def _counts(window: Window, failed: list[Row], chosen: Chosen) -> dict[Key, Counts]:
+    """Return what is counted of each statement, without percentiles."""
+
+    def of(kind: str) -> dict[Key, Histogram]:
+        rows = top(kind, window, ("fingerprint", "alias"), limit=ALL, percentiles=False, where=chosen.has)
+        return {_key(row): row.value for row in rows}
+
+    errors = {_key(row): row.value.count for row in failed}
+    slow, rows = of(SLOW), of(ROWS)
+    # A statement has rows or documents, and never both.
+    rows = {**rows, **of(DOCUMENTS)}
+    return {
+        key: Counts(
+            errors.get(key, 0), slow[key].count if key in slow else 0, rows.get(key) or Histogram()
+        )
+        for key in {*errors, *slow, *rows}
+    }
+
+
+def _key(row: Row) -> Key:
+    return row.labels["fingerprint"], row.labels["alias"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement on one database, and where else the same ran."""
+
+    fingerprint: str
+    alias: str
+    aliases: list[str]
+    routes: list[str]
+    ran_in_window: bool
+
+    @property
+    def labels(self) -> list[tuple[str, str, str]]:
+        """The label values of its series, as the kind has them."""
+        return [(self.fingerprint, self.alias, route) for route in self.routes]
+
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether a series is one of it."""
+        return (labels["fingerprint"], labels["alias"]) == (self.fingerprint, self.alias)
+
+
+def statement(name: str, alias: str, window: Window) -> Statement | None:
+    """Return the statement of that short id, on that alias if given, else where it took most time; None if there is none."""
+    for there, wanted in ((window, True), (Window.last(WINDOW_S), False)):
+        rows = top(
+            FINGERPRINT,
+            there,
+            ("fingerprint", "alias", "route"),
+            limit=ALL,
+            percentiles=False,
+            where=lambda labels: short_id(labels["fingerprint"]) == name,
+        )
+        on = [row for row in rows if alias in ("", row.labels["alias"])]
+        if on:
+            first = on[0].labels
+            same = [row.labels for row in rows if row.labels["fingerprint"] == first["fingerprint"]]
+            routes = [labels["route"] for labels in same if labels["alias"] == first["alias"]]
+            aliases = sorted({labels["alias"] for labels in same})
+            return Statement(first["fingerprint"], first["alias"], aliases, routes, wanted)
+    return None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A call site among the exemplars: how many of them it has, and the slowest."""
+
+    site: str
+    remembered: int
+    slowest_us: float
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything about a statement in a window."""
+
+    value: Histogram
+    counts: Counts
+    routes: list[Row]
+    points: list[Histogram]
+    exemplars: list[tuple[str, ExemplarRow]]
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """The lines that ran it, as far as the exemplars tell."""
+        of: dict[str, list[float]] = {}
+        for _, row in self.exemplars:
+            if row.data.get("site"):
+                of.setdefault(str(row.data["site"]), []).append(row.value)
+        sites = [Site(site, len(values), max(values)) for site, values in of.items()]
+        return sorted(sites, key=lambda site: -site.slowest_us)
+
+    @property
+    def shown(self) -> list[tuple[str, ExemplarRow]]:
+        """The slowest exemplars and the latest, each with its route, slowest first."""
+        if len(self.exemplars) <= MAX_EXEMPLARS:
+            return self.exemplars
+        slowest = self.exemplars[: MAX_EXEMPLARS // 2]
+        rest = sorted(self.exemplars[MAX_EXEMPLARS // 2 :], key=lambda each: -each[1].at)
+        return [*slowest, *rest[: MAX_EXEMPLARS - len(slowest)]]
+
+
+def details(of: Statement, window: Window, step: int) -> Details:
+    """Return what is known of a statement. Raises ``StoreUnavailable``."""
+    with one_reading():
+        routes = top(FINGERPRINT, window, ("route",), limit=MAX_ROUTES, where=of.has)
+        whole = top(FINGERPRINT, window, ("fingerprint", "alias"), limit=1, where=of.has)
+        failed = top(FAILED, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
+        slow = top(SLOW, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
+        rows = [
+            row
+            for kind in (ROWS, DOCUMENTS)
+            for row in top(kind, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
+        ]
+        points = series_of(FINGERPRINT, window, step, of.labels)
+    counts = Counts(
+        failed[0].value.count if failed else 0,
+        slow[0].value.count if slow else 0,
+        rows[0].value if rows else Histogram(),
+    )
+    found = [
+        (labels[2], row) for labels, row in exemplars_of(FINGERPRINT, of.labels[:MAX_ROUTES])
+    ]
+    return Details(whole[0].value if whole else Histogram(), counts, routes, points, found)
