@@ -67,9 +67,9 @@ class Told:
 
     @property
     def code(self) -> str:
-        """What to write, "" where the sentence has it already."""
+        """What to write, "" where that is no code or the sentence has it already."""
         advice = str(self.row.evidence["last"].get("advice") or "")
-        return "" if advice in self.sentence else advice
+        return advice if "(" in advice and advice not in self.sentence else ""
 
     @property
     def state(self) -> str:
