@@ -1,4 +1,4 @@
-"""How long the panel's JSON takes on a store that has run for two weeks, uncached, for each range.
+"""How long the panel's JSON and its pages of queries take on a store that has run for two weeks, uncached, for each range.
 
 The store is a SQLite file as compaction and retention leave it: 10-second rows of four writers, then 1-minute, 10-minute,
 1-hour and 1-day rows, each for as long as it is kept. Every route has a latency series and four counters, every fingerprint
@@ -27,6 +27,7 @@ import common
 DAY_S = 86_400
 WRITERS = 4
 BAR_MS = {"24h": 100.0}
+PAGE_BAR_MS = 100.0
 # Resolution -> how much of it is there, and how many values a row stands for.
 KEPT_S = {10: 1_200, 60: 6 * 3_600, 600: 2 * DAY_S, 3_600: 14 * DAY_S, DAY_S: 14 * DAY_S}
 VALUES_PER_ROW = {10: 2, 60: 40, 600: 400, 3_600: 2_400, DAY_S: 20_000}
@@ -58,6 +59,7 @@ def main() -> None:
             profile(options.profile)
         else:
             measure(options.repeats)
+            measure_pages(options.repeats)
 
 
 def set_up(folder: Path) -> None:
@@ -92,6 +94,41 @@ def measure(repeats: int) -> None:
         )
         rows.append([name, f"{median:.1f}", f"{common.percentile(values, 0.95):.1f}", bar])
     common.print_table(["range", "median ms", "p95 ms", "bar"], rows)
+
+
+def measure_pages(repeats: int) -> None:
+    """Measure what the page of queries reads in each order, and what the page of one query reads."""
+    from perfsuite.metrics.query import Window
+    from perfsuite.metrics.reading import one_reading
+    from perfsuite.panel.pages.statements import SORTS, Chosen, details, ranking, statement
+    from perfsuite.panel.payload import RANGES
+
+    timings: dict[tuple[str, str], list[float]] = {}
+    for number in range(repeats + 1):
+        for name, chosen in RANGES.items():
+            window = Window.last(chosen.seconds).aligned(chosen.step)
+            for sort in SORTS:
+                started = time.perf_counter()
+                lines = ranking(window, Chosen(sort)).lines
+                took_ms = (time.perf_counter() - started) * 1e3
+                assert lines or sort == "errors"
+                if number:
+                    timings.setdefault((name, f"queries by {sort}"), []).append(took_ms)
+            first = ranking(window, Chosen()).lines[0]
+            started = time.perf_counter()
+            with one_reading():
+                found = statement(first.short_id, "", window)
+                assert found is not None
+                assert details(found, window, chosen.step).value.count
+            if number:
+                timings.setdefault((name, "one query"), []).append((time.perf_counter() - started) * 1e3)
+    rows = []
+    for (name, page), values in timings.items():
+        median = common.median(values)
+        bar = f"<= {PAGE_BAR_MS:.0f}: {'held' if median <= PAGE_BAR_MS else 'MISSED'}"
+        rows.append([page, name, f"{median:.1f}", f"{common.percentile(values, 0.95):.1f}", bar])
+    print()
+    common.print_table(["page", "range", "median ms", "p95 ms", "bar"], rows)
 
 
 def profile(name: str) -> None:
@@ -153,6 +190,7 @@ def all_series(routes: int, fingerprints: int) -> Iterator[tuple[str, tuple[str,
     for n in range(fingerprints):
         sql = f'SELECT {columns} FROM "shop_item" WHERE "shop_item"."column_{n}" = ? ORDER BY "shop_item"."id" LIMIT 21'
         yield "queries.fingerprint", (sql, "default", names[n % routes]), rng.uniform(200, 20_000)
+        yield "queries.rows", (sql, "default", names[n % routes]), 20
 
 
 def all_rows(

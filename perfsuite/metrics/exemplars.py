@@ -163,9 +163,7 @@ def exemplars(kind: str, labels: tuple[str, ...]) -> list[ExemplarRow]:
     ]
 
 
-def exemplars_of(
-    kind: str, labels: Sequence[tuple[str, ...]]
-) -> list[tuple[tuple[str, ...], ExemplarRow]]:
+def exemplars_of(kind: str, labels: Sequence[tuple[str, ...]]) -> list[tuple[tuple[str, ...], ExemplarRow]]:
     """Return what is remembered of several series in one read, slowest first, each with the label values of its series."""
     wanted = {describe(kind, values).id: values for values in labels}
     rows = get_storage().exemplars(*wanted) if wanted else []

@@ -108,9 +108,7 @@ def series(kind: str, window: Window, step: int, where: Mapping[str, str] | None
     return _points(_matching(storage, _steps(storage, kind, window, step), where), window, step)
 
 
-def series_of(
-    kind: str, window: Window, step: int, labels: Iterable[tuple[str, ...]]
-) -> list[Histogram]:
+def series_of(kind: str, window: Window, step: int, labels: Iterable[tuple[str, ...]]) -> list[Histogram]:
     """Return a series, as ``series`` does, of just the series with these label values, all labels of the kind in their order.
 
     Costs a fraction of reading all series of the kind.

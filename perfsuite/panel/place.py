@@ -30,9 +30,7 @@ class Place:
         """Return the address of a page; what is empty of ``asked`` is left out of its query string."""
         if self.in_admin:
             last = "changelist" if name == "index" else name
-            path = reverse(
-                f"admin:perfsuite_panel_dashboard_{last}", args=args, current_app=self.site.name
-            )
+            path = reverse(f"admin:perfsuite_panel_dashboard_{last}", args=args, current_app=self.site.name)
         else:
             path = reverse(f"perfsuite_panel:{name}", args=args)
         query = urlencode({key: value for key, value in asked.items() if value})
@@ -49,4 +47,9 @@ class Place:
             }
             for name, shown in TABS
         ]
-        return {**self.site.each_context(request), "title": title, "tabs": tabs, "home_url": self.url("index")}
+        return {
+            **self.site.each_context(request),
+            "title": title,
+            "tabs": tabs,
+            "home_url": self.url("index"),
+        }

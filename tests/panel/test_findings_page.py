@@ -39,7 +39,13 @@ def test_only_permitted_staff_sees_findings(place: str) -> None:
 def test_a_finding_is_shown_with_its_evidence_as_text(place: str, permitted: Client) -> None:
     sighted()
     page = permitted.get(f"{place}findings/").content.decode()
-    for shown in ("N+1 query: shop.Book.author", "Write select_related.", "/books/", "shop/views.py:42 in", "1 times"):
+    for shown in (
+        "N+1 query: shop.Book.author",
+        "Write select_related.",
+        "/books/",
+        "shop/views.py:42 in",
+        "<dd>once</dd>",
+    ):
         assert shown in page
     assert ESCAPED in page
     assert HOSTILE not in page
@@ -71,7 +77,11 @@ def test_a_state_is_set_in_the_name_of_who_did_it_and_said() -> None:
     row = sighted()
     changer = client_with("view_dashboard", "change_findings", name="grace")
     url = f"/performance/findings/{row.id}/state/"
-    for shown, state, title in (("open", "resolved", "Resolved"), ("resolved", "open", "Open"), ("open", "ignored", "Ignored")):
+    for shown, state, title in (
+        ("open", "resolved", "Resolved"),
+        ("resolved", "open", "Open"),
+        ("open", "ignored", "Ignored"),
+    ):
         data = {"state": state, "shown": shown, "kind": "n_plus_one"}
         page = changer.post(url, data, follow=True).content.decode()
         assert "N+1 query: shop.Book.author on /books/ is" in page
@@ -88,7 +98,10 @@ def test_tabs_and_kinds_divide_the_findings(permitted: Client) -> None:
     assert f"finding-{row.id}" not in page
     page = permitted.get("/performance/findings/?state=resolved").content.decode()
     assert f"finding-{row.id}" in page
-    assert "Nothing to change of this kind." in permitted.get("/performance/findings/?kind=chatty").content.decode()
+    assert (
+        "Nothing to change of this kind."
+        in permitted.get("/performance/findings/?kind=chatty").content.decode()
+    )
     page = permitted.get("/performance/findings/?kind=slow").content.decode()
     assert f"finding-{other.id}" in page
 
@@ -107,13 +120,21 @@ def test_what_came_back_is_marked(permitted: Client, monkeypatch: pytest.MonkeyP
     [
         ("unheard_of", {"rows": 7, "advice": "do_it()"}, "do_it()"),
         ("unheard_of", {"rows": 7}, "Unheard of: rows 7"),
-        ("tenant", {"tables": [{"table": "leads", "column": "tenant_id"}]}, "reaches leads without tenant_id"),
+        (
+            "tenant",
+            {"tables": [{"table": "leads", "column": "tenant_id"}]},
+            "reaches leads without tenant_id",
+        ),
         (
             "missing_index",
             {"table": "leads", "columns": ["email"], "text": "All of leads is read."},
             "All of leads is read. Declare an index on email.",
         ),
-        ("missing_index", {"table": "leads", "columns": ["email"], "patterns": ["email"]}, "filtered by email."),
+        (
+            "missing_index",
+            {"table": "leads", "columns": ["email"], "patterns": ["email"]},
+            "filtered by email.",
+        ),
         ("wide_rows", {"sentence": "Load less.", "advice": "only(&quot;id&quot;)"}, "Load less. <code>only("),
         ("long_transaction", {}, "Long transaction"),
     ],

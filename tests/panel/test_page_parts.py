@@ -29,7 +29,7 @@ def test_a_duration_has_the_unit_in_which_it_is_short(us: float, shown: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(None, "–"), (0, "0"), (1.5, "1.5"), (12_345, "12,345"), (12_345.6, "12,346")]
+    ("number", "shown"), [(None, "-"), (0, "0"), (1.5, "1.5"), (12_345, "12,345"), (12_345.6, "12,346")]
 )
 def test_a_count_is_written_with_thousands(number: float | None, shown: str) -> None:
     assert count(number) == shown
@@ -37,7 +37,13 @@ def test_a_count_is_written_with_thousands(number: float | None, shown: str) -> 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(-5, "just now"), (59, "just now"), (60, "1 minute ago"), (7_200, "2 hours ago"), (3 * 86_400, "3 days ago")],
+    [
+        (-5, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (7_200, "2 hours ago"),
+        (3 * 86_400, "3 days ago"),
+    ],
 )
 def test_an_instant_is_told_by_its_largest_whole_unit(seconds: int, shown: str) -> None:
     assert ago(1_000_000 - seconds, now=1_000_000) == shown
@@ -55,7 +61,10 @@ def test_a_text_is_cut_at_its_length() -> None:
 
 def test_the_highest_bar_reaches_the_top_and_nothing_has_none() -> None:
     made = trend.bars([0, 2, 4])
-    assert [(bar.x, bar.y, bar.height) for bar in made] == [("200.0", "51.0", "45.0"), ("400.0", "6.0", "90.0")]
+    assert [(bar.x, bar.y, bar.height) for bar in made] == [
+        ("200.0", "51.0", "45.0"),
+        ("400.0", "6.0", "90.0"),
+    ]
     assert trend.bars([0, 0]) == []
     assert trend.bars([]) == []
 
@@ -79,7 +88,9 @@ def test_a_tree_of_any_depth_is_written_as_lists_that_all_end() -> None:
 
 
 def test_a_tree_keeps_its_order_and_its_figures() -> None:
-    tree = Node("top", cost=1_234.5, rows=2.0, children=(Node("a", children=(Node("b"),)), Node("c", is_costly=True)))
+    tree = Node(
+        "top", cost=1_234.5, rows=2.0, children=(Node("a", children=(Node("b"),)), Node("c", is_costly=True))
+    )
     made = steps(tree.as_json())
     assert [step.text for step in made] == ["top", "a", "b", "c"]
     assert made[0].figures == "cost 1,234, rows 2"
@@ -100,5 +111,7 @@ def test_a_tree_keeps_its_order_and_its_figures() -> None:
         ("", "OTHER"),
     ],
 )
-def test_what_a_recorded_statement_does_is_read_from_its_fingerprint(fingerprint: str, operation: str) -> None:
+def test_what_a_recorded_statement_does_is_read_from_its_fingerprint(
+    fingerprint: str, operation: str
+) -> None:
     assert operation_of(fingerprint) == operation

@@ -1,4 +1,4 @@
-"""How each of these pages is entered and answers: for permitted admins, unrecorded, uncached, and in words when something is amiss."""
+"""How each of these pages is entered and answers: to permitted admins, unrecorded, uncached, and in words what is amiss."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at_own_url(page: Page, methods: tuple[str, ...] = GET) -> Callable[..., Http
 
         def answer() -> HttpResponse:
             if views.is_permitted(request, place.site):
-                return cast(HttpResponse, csrf_protect(page)(request, place=place, **named))
+                return csrf_protect(page)(request, place=place, **named)
             if cast(Any, request).user.is_authenticated:
                 raise PermissionDenied
             # After the login, a POST would come back as a GET.

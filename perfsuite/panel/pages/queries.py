@@ -35,7 +35,7 @@ def queries(request: HttpRequest, place: Place) -> HttpResponse:
     shown_range = range_of(request)
     asked = {name: request.GET.get(name, "")[:2_000] for name in ("alias", "route", "operation")}
     chosen = Chosen(chosen_of(request.GET.get("sort", "total"), "order", SORTS), **asked)
-    ranking = statements.ranking(Window.last(shown_range.seconds), chosen)
+    ranking = statements.ranking(Window.last(shown_range.seconds).aligned(shown_range.step), chosen)
     kept = {
         **asked,
         "sort": chosen.sort if chosen.sort != "total" else "",
@@ -88,7 +88,7 @@ def _shown(line: Line, place: Place, range_id: str) -> dict[str, Any]:
         "fingerprint": shortened(line.fingerprint, FINGERPRINT_CHARS),
         "short_id": line.short_id,
         "url": place.url("query", line.short_id, database=line.alias, range=range_id) if line.is_one else "",
-        "operation": line.operation if line.is_one else "–",
+        "operation": line.operation if line.is_one else "-",
         "alias": line.alias,
         "figures": [
             count(value.count),

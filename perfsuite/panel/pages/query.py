@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from perfsuite.metrics.exemplars import ExemplarRow
 from perfsuite.metrics.findings import findings
 from perfsuite.metrics.query import Window
+from perfsuite.metrics.reading import one_reading
 from perfsuite.panel.pages import statements, trend
 from perfsuite.panel.pages.answers import EXPLAIN, NotThere, may
 from perfsuite.panel.pages.statements import Details, Statement
@@ -32,8 +33,9 @@ MAX_FINDINGS = 20
 def query(request: HttpRequest, place: Place, name: str) -> HttpResponse:
     """Show a statement."""
     shown_range = range_of(request)
-    found = _found(request, name, shown_range)
-    return _page(request, place, found, shown_range, _kept_plan(found))
+    with one_reading():
+        found = _found(request, name, shown_range)
+        return _page(request, place, found, shown_range, _kept_plan(found))
 
 
 def explain(request: HttpRequest, place: Place, name: str) -> HttpResponse:
@@ -41,8 +43,9 @@ def explain(request: HttpRequest, place: Place, name: str) -> HttpResponse:
     if not may(request, EXPLAIN):
         raise PermissionDenied
     shown_range = range_of(request)
-    found = _found(request, name, shown_range)
-    return _page(request, place, found, shown_range, _asked_plan(found))
+    with one_reading():
+        found = _found(request, name, shown_range)
+        return _page(request, place, found, shown_range, _asked_plan(found))
 
 
 def _found(request: HttpRequest, name: str, shown_range: Range) -> Statement:
@@ -166,11 +169,9 @@ def _exemplar(route: str, row: ExemplarRow) -> dict[str, Any]:
 
 
 def _findings(found: Statement) -> list[Told]:
-    return [
-        Told(row)
-        for row in findings()
-        if (row.subject, row.alias) == (found.fingerprint, found.alias)
-    ][:MAX_FINDINGS]
+    return [Told(row) for row in findings() if (row.subject, row.alias) == (found.fingerprint, found.alias)][
+        :MAX_FINDINGS
+    ]
 
 
 def _kept_plan(found: Statement) -> dict[str, Any] | None:
@@ -192,8 +193,7 @@ def _kept_plan(found: Statement) -> dict[str, Any] | None:
 def _asked_plan(found: Statement) -> dict[str, Any]:
     if not apps.is_installed("perfsuite.queries"):
         return {"error": "Add 'perfsuite.queries' to INSTALLED_APPS to ask for plans."}
-    from perfsuite.queries.explain import NotExplainable
-    from perfsuite.queries.explain import recorded
+    from perfsuite.queries.explain import NotExplainable, recorded
 
     try:
         plan = recorded.explain(found.fingerprint, found.alias)

@@ -5,13 +5,13 @@ Each page costs a handful of reads, however many statements there are; histogram
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from perfsuite.metrics.exemplars import ExemplarRow, exemplars_of
 from perfsuite.metrics.histogram import Histogram
-from perfsuite.metrics.query import Order, Row, Window, series_of, top
+from perfsuite.metrics.query import Order, Row, Window, series_of, top, totals_of
 from perfsuite.metrics.reading import one_reading
 from perfsuite.queries.fingerprint import operation_of
 from perfsuite.queries.short_id import short_id
@@ -20,8 +20,8 @@ FINGERPRINT, SLOW, FAILED = "queries.fingerprint", "queries.slow", "queries.fail
 ROWS, DOCUMENTS = "queries.rows", "queries.documents"
 # How a ranking is called in an address -> what it is ordered by; by errors it is made here.
 SORTS: dict[str, Order | None] = {"total": "sum", "p95": "p95", "count": "count", "errors": None}
-# Lines of a ranking.
-SHOWN = 50
+# Lines of a ranking; their histograms are most of what it reads.
+SHOWN = 25
 # More groups than a store can hold: "all of them".
 ALL = 100_000
 # Of one statement, no more routes and exemplars than these are shown.
@@ -30,7 +30,9 @@ MAX_EXEMPLARS = 12
 # A statement that did not run in the range of the page is looked for so far back, as explain_query does.
 WINDOW_S = 30 * 86_400
 
+LABELS = ("fingerprint", "alias", "route")
 Key = tuple[str, str]
+Labels = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -104,52 +106,59 @@ class Ranking:
 def ranking(window: Window, chosen: Chosen) -> Ranking:
     """Return the statements of the window. Raises ``StoreUnavailable``."""
     with one_reading():
-        every = top(FINGERPRINT, window, ("fingerprint", "alias", "route"), limit=ALL, percentiles=False)
-        matching = {_key(row) for row in every if chosen.has(row.labels)}
+        every = top(FINGERPRINT, window, LABELS, limit=ALL, percentiles=False)
+        matching = [row for row in every if chosen.has(row.labels)]
         order = SORTS[chosen.sort]
-        failed = top(FAILED, window, ("fingerprint", "alias"), limit=ALL, percentiles=False, where=chosen.has)
-        if order is None:
-            wanted = {_key(row): row.value.count for row in failed}
-            first = sorted(wanted, key=lambda key: wanted[key], reverse=True)[:SHOWN]
-            kept = frozenset(first)
-            rows = top(
-                FINGERPRINT,
-                window,
-                ("fingerprint", "alias"),
-                limit=SHOWN,
-                where=lambda labels: (labels["fingerprint"], labels["alias"]) in kept and chosen.has(labels),
-            )
-            rows.sort(key=lambda row: -wanted[_key(row)])
+        if order is not None:
+            rows = top(FINGERPRINT, window, LABELS[:2], order, SHOWN, where=chosen.has)
+            of = len({_key(row) for row in matching})
         else:
-            rows = top(FINGERPRINT, window, ("fingerprint", "alias"), order, SHOWN, where=chosen.has)
-        counts = _counts(window, failed, chosen)
-    lines = [Line(*_key(row), row.value, counts.get(_key(row), Counts())) for row in rows]
+            rows, of = _failed(window, chosen)
+        shown = {_key(row) for row in rows}
+        counts = _counts(window, [_labels(row) for row in matching if _key(row) in shown])
     return Ranking(
-        lines,
-        len(matching) if order is not None else len(wanted),
+        [Line(*_key(row), row.value, counts.get(_key(row), Counts())) for row in rows],
+        of,
         sorted({row.labels["alias"] for row in every}),
         sorted({row.labels["route"] for row in every}),
         sorted({operation_of(fingerprint) for fingerprint in {row.labels["fingerprint"] for row in every}}),
     )
 
 
-def _counts(window: Window, failed: list[Row], chosen: Chosen) -> dict[Key, Counts]:
-    """Return what is counted of each statement, without percentiles."""
+def _failed(window: Window, chosen: Chosen) -> tuple[list[Row], int]:
+    """Return the statements that failed most often, and how many failed."""
+    failed = top(FAILED, window, LABELS[:2], "count", ALL, percentiles=False, where=chosen.has)
+    places = {_key(row): place for place, row in enumerate(failed[:SHOWN])}
+
+    def has(labels: Mapping[str, str]) -> bool:
+        return (labels["fingerprint"], labels["alias"]) in places and chosen.has(labels)
+
+    rows = top(FINGERPRINT, window, LABELS[:2], limit=SHOWN, where=has)
+    return sorted(rows, key=lambda row: places[_key(row)]), len(failed)
+
+
+def _counts(window: Window, labels: Sequence[Labels]) -> dict[Key, Counts]:
+    """Return what is counted of the statements with these series, of which there are few."""
 
     def of(kind: str) -> dict[Key, Histogram]:
-        rows = top(kind, window, ("fingerprint", "alias"), limit=ALL, percentiles=False, where=chosen.has)
-        return {_key(row): row.value for row in rows}
+        merged: dict[Key, Histogram] = {}
+        for (fingerprint, alias, _), value in totals_of(kind, window, labels).items():
+            if value.count:
+                merged.setdefault((fingerprint, alias), Histogram()).merge(value)
+        return merged
 
-    errors = {_key(row): row.value.count for row in failed}
-    slow, rows = of(SLOW), of(ROWS)
+    failed, slow = of(FAILED), of(SLOW)
     # A statement has rows or documents, and never both.
-    rows = {**rows, **of(DOCUMENTS)}
+    rows = {**of(ROWS), **of(DOCUMENTS)}
+    none = Histogram()
     return {
-        key: Counts(
-            errors.get(key, 0), slow[key].count if key in slow else 0, rows.get(key) or Histogram()
-        )
-        for key in {*errors, *slow, *rows}
+        key: Counts(failed.get(key, none).count, slow.get(key, none).count, rows.get(key, none))
+        for key in {*failed, *slow, *rows}
     }
+
+
+def _labels(row: Row) -> Labels:
+    return row.labels["fingerprint"], row.labels["alias"], row.labels["route"]
 
 
 def _key(row: Row) -> Key:
@@ -167,7 +176,7 @@ class Statement:
     ran_in_window: bool
 
     @property
-    def labels(self) -> list[tuple[str, str, str]]:
+    def labels(self) -> list[Labels]:
         """The label values of its series, as the kind has them."""
         return [(self.fingerprint, self.alias, route) for route in self.routes]
 
@@ -237,24 +246,12 @@ class Details:
 
 
 def details(of: Statement, window: Window, step: int) -> Details:
-    """Return what is known of a statement. Raises ``StoreUnavailable``."""
-    with one_reading():
-        routes = top(FINGERPRINT, window, ("route",), limit=MAX_ROUTES, where=of.has)
-        whole = top(FINGERPRINT, window, ("fingerprint", "alias"), limit=1, where=of.has)
-        failed = top(FAILED, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
-        slow = top(SLOW, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
-        rows = [
-            row
-            for kind in (ROWS, DOCUMENTS)
-            for row in top(kind, window, ("fingerprint", "alias"), limit=1, percentiles=False, where=of.has)
-        ]
-        points = series_of(FINGERPRINT, window, step, of.labels)
-    counts = Counts(
-        failed[0].value.count if failed else 0,
-        slow[0].value.count if slow else 0,
-        rows[0].value if rows else Histogram(),
-    )
-    found = [
-        (labels[2], row) for labels, row in exemplars_of(FINGERPRINT, of.labels[:MAX_ROUTES])
-    ]
-    return Details(whole[0].value if whole else Histogram(), counts, routes, points, found)
+    """Return what is known of a statement; shares what it reads with ``statement`` in a ``one_reading``."""
+    routes = top(FINGERPRINT, window, ("route",), limit=ALL, where=of.has)
+    points = series_of(FINGERPRINT, window, step, of.labels)
+    counts = _counts(window, of.labels).get((of.fingerprint, of.alias), Counts())
+    found = [(labels[2], row) for labels, row in exemplars_of(FINGERPRINT, of.labels[:MAX_ROUTES])]
+    whole = Histogram()
+    for row in routes:
+        whole.merge(row.value)
+    return Details(whole, counts, routes[:MAX_ROUTES], points, found)

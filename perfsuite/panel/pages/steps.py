@@ -32,9 +32,7 @@ def steps(root: Mapping[str, Any]) -> list[Step]:
     while waiting:
         node, ends = waiting.pop()
         children = list(node.get("children") or ())
-        figures = [
-            f"{name} {count(node[name])}" for name in ("cost", "rows") if node.get(name) is not None
-        ]
+        figures = [f"{name} {count(node[name])}" for name in ("cost", "rows") if node.get(name) is not None]
         made.append(
             Step(
                 str(node.get("text", "")),
@@ -46,7 +44,5 @@ def steps(root: Mapping[str, Any]) -> list[Step]:
             )
         )
         last = len(children) - 1
-        waiting += [
-            (child, ends + 1 if n == last else 0) for n, child in reversed(list(enumerate(children)))
-        ]
+        waiting += [(child, ends + 1 if n == last else 0) for n, child in reversed(list(enumerate(children)))]
     return made

@@ -97,12 +97,14 @@ class Told:
         """Return the evidence that each kind has."""
         evidence = self.row.evidence
         facts = [
-            ("Seen", f"{count(evidence['count'])} times"),
+            ("Seen", "once" if evidence["count"] == 1 else f"{count(evidence['count'])} times"),
             ("Requests", count(evidence["requests"])),
         ]
         if evidence["saving_us_total"] > 0:
             each = evidence["saving_us_total"] / evidence["count"] if evidence["count"] else 0.0
-            facts.append(("To save", f"{duration(evidence['saving_us_total'])} in all, {duration(each)} each"))
+            facts.append(
+                ("To save", f"{duration(evidence['saving_us_total'])} in all, {duration(each)} each")
+            )
         repeats = evidence["last"].get("count")
         if isinstance(repeats, int) and repeats > 1:
             facts.append(("Statements", f"{count(repeats)} in the last request"))
@@ -148,7 +150,9 @@ def sentence_of(row: FindingRow) -> str:
         )
     if last.get("advice"):
         return str(last["advice"])
-    figures = [f"{name} {value}" for name, value in sorted(last.items()) if isinstance(value, (int, float, str))]
+    figures = [
+        f"{name} {value}" for name, value in sorted(last.items()) if isinstance(value, (int, float, str))
+    ]
     return f"{title_of(row.kind)}: {shortened('; '.join(figures), SUBJECT_CHARS)}." if figures else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 US_PER_MS, US_PER_S = 1e3, 1e6
 
@@ -12,7 +12,7 @@ def duration(us: float) -> str:
     """Return microseconds in the unit in which they are short: ``0.42 ms``, ``16 ms``, ``2.1 s``, ``3 min``, ``4.5 h``."""
     if us < US_PER_S:
         ms = us / US_PER_MS
-        return f"{ms:.2f} ms" if ms < 10 else f"{ms:.0f} ms"  # noqa: PLR2004 - two digits that say something
+        return f"{ms:.2f} ms" if ms < 10 else f"{ms:.0f} ms"
     seconds = us / US_PER_S
     for size, unit in ((3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -21,10 +21,10 @@ def duration(us: float) -> str:
 
 
 def count(number: float | None) -> str:
-    """Return a number with thin thousands, one decimal if it has any, ``–`` for None."""
+    """Return a number with thin thousands, one decimal if it has any, ``-`` for None."""
     if number is None:
-        return "–"
-    return f"{number:,.0f}" if number == int(number) or number >= 100 else f"{number:,.1f}"  # noqa: PLR2004
+        return "-"
+    return f"{number:,.0f}" if number == int(number) or number >= 100 else f"{number:,.1f}"
 
 
 def ago(at: float, now: float | None = None) -> str:
@@ -39,12 +39,12 @@ def ago(at: float, now: float | None = None) -> str:
 
 def instant(at: float) -> str:
     """Return an instant in UTC, as the ``datetime`` of a ``<time>``."""
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(at: float) -> str:
     """Return an instant in UTC for people."""
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def shortened(text: str, chars: int) -> str:
