@@ -87,7 +87,11 @@ class Host:
 
     def record(self, *observations: tuple[str, list[str], float, int]) -> None:
         """Write ``(kind, labels, value, how many times)`` into the store."""
-        run("record", json.dumps(observations), env=self._env)
+        self.run("record", json.dumps(observations))
+
+    def run(self, *arguments: str) -> None:
+        """Run ``tests.browser.prepare`` on the host's database."""
+        run(*arguments, env=self._env)
 
 
 def run(*arguments: str, env: dict[str, str]) -> None:

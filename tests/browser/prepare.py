@@ -1,6 +1,6 @@
-"""Run in a process of its own: makes the host's users, or measures values and writes them into its store.
+"""Run in a process of its own: makes the host's users, its books, or measures values and writes them into its store.
 
-``python -m tests.browser.prepare users`` or ``python -m tests.browser.prepare record JSON``, where JSON is a list of
+``python -m tests.browser.prepare users``, ``... rows 30`` or ``... record JSON``, where JSON is a list of
 ``[kind, labels, value, how many times]``.
 """
 
@@ -18,12 +18,14 @@ PASSWORD = "correct horse"
 
 
 def users() -> None:
-    """Make ``admin``, ``viewer`` with the panel's permission and ``staff`` without it."""
+    """Make ``admin``, ``viewer`` with the panel's permission, ``staff`` without it, ``changer`` with all of the panel's."""
     from django.contrib.auth.models import Permission, User
 
     User.objects.create_superuser("admin", password=PASSWORD)
     viewer = User.objects.create_user("viewer", password=PASSWORD, is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_dashboard"))
+    changer = User.objects.create_user("changer", password=PASSWORD, is_staff=True)
+    changer.user_permissions.set(Permission.objects.filter(content_type__app_label="perfsuite_panel"))
     User.objects.create_user("staff", password=PASSWORD, is_staff=True)
 
 
@@ -37,6 +39,18 @@ def record(observations: list[tuple[str, list[str], float, int]]) -> None:
     assert flush()
 
 
+def rows(number: int) -> None:
+    """Write so many books, each with an author of its own."""
+    from tests.testapp.models import Author, Book
+
+    for n in range(number):
+        Book.objects.create(author=Author.objects.create(name=f"author {n}"), title=f"book {n}")
+
+
 if __name__ == "__main__":
     django.setup()
-    users() if sys.argv[1] == "users" else record(json.loads(sys.argv[2]))
+    {
+        "users": users,
+        "rows": lambda: rows(int(sys.argv[2])),
+        "record": lambda: record(json.loads(sys.argv[2])),
+    }[sys.argv[1]]()

@@ -19,6 +19,7 @@ from perfsuite.metrics.exemplars import (
     SLOWEST_FOR_S,
     ExemplarRow,
     exemplars,
+    exemplars_of,
     remember,
     take,
 )
@@ -159,6 +160,8 @@ def test_what_is_remembered_is_read_back_slowest_first(clock: Clock) -> None:
         ExemplarRow(at, 7.0, {"us": 7, "sql": "é\0\ud83c", "params": None}),
     ]
     assert exemplars(KIND, ("SELECT ?", "default", "/none/")) == []
+    assert [(labels, row.value) for labels, row in exemplars_of(KIND, [A, B])] == [(B, 100), (A, 9), (A, 7)]
+    assert exemplars_of(KIND, []) == []
 
 
 @pytest.mark.django_db(databases="__all__")

@@ -18,7 +18,18 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.models import Series
-from perfsuite.metrics.query import SKEW_S, Window, series, series_by, top, totals, totals_by, totals_of
+from perfsuite.metrics.query import (
+    SKEW_S,
+    Order,
+    Window,
+    series,
+    series_by,
+    series_of,
+    top,
+    totals,
+    totals_by,
+    totals_of,
+)
 from perfsuite.metrics.storages import RESOLUTIONS, get_storage
 from perfsuite.metrics.storages.alias import store_alias
 from tests.metrics.rows import TIMING, VOLUME, Measured, assert_same, exactly, write
@@ -462,6 +473,30 @@ def test_some_series_are_read_by_their_label_values_alone(world: World) -> None:
     assert (read.count, read.sum, read.min, read.max) == (3, 9.0, 1.0, 5.0)
     assert found[B_ERROR[1]].count == 0
     assert totals_of(TIMING.name, Window.last(600), []) == {}
+
+
+def test_a_series_of_some_label_values_is_that_of_all_narrowed_to_them(world: World) -> None:
+    world.write(A, [1.0, 5.0])
+    world.write(B, [7.0])
+    window = Window.last(600).aligned(60)
+    found = series_of(TIMING.name, window, 60, [A[1], B_ERROR[1]])
+    assert len(found) == window.seconds // 60
+    assert sum(point.count for point in found) == 2
+    assert max(point.max for point in found) == 5.0
+    assert all(point.count == 0 for point in series_of(TIMING.name, window, 60, []))
+
+
+@pytest.mark.parametrize("order", ["sum", "p95"])
+def test_a_ranking_is_narrowed_by_labels_that_it_does_not_group_by(world: World, order: Order) -> None:
+    world.write(A, [1.0, 5.0])
+    world.write(B_ERROR, [9.0])
+    world.write(B, [7.0])
+    window = Window.last(600)
+    rows = top(TIMING.name, window, ("route",), order, where=lambda labels: labels["status"] == "5xx")
+    assert [(row.labels, row.value.count, row.value.max) for row in rows] == [
+        ({"route": B_ERROR[1][0]}, 1, 9.0)
+    ]
+    assert top(TIMING.name, window, ("route",), order, where=lambda labels: False) == []
 
 
 def test_a_label_that_the_kind_does_not_have_is_unknown(world: World) -> None:
