@@ -116,7 +116,7 @@ def _connected(connection: Any, seconds: float, failed: bool) -> None:
     try:
         tally = current.get()
         figures = of_alias(connection)
-        if figures is None or (tally is not None and tally.closed):
+        if figures is None or tally is None or tally.closed:
             return
         with lock:
             if failed:
@@ -176,20 +176,20 @@ def _autocommitting(original: Any) -> Any:
 def _begun(connection: Any) -> None:
     try:
         tally = current.get()
-        if tally is None or not tally.closed:
-            at = tally.folded_count + len(tally.held) if tally is not None else 0
+        if tally is not None and not tally.closed:
+            at = tally.folded_count + len(tally.held)
             connection.__dict__["_perfsuite_began"] = perf_counter(), tally, at
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
 
 
-def _ended(connection: Any, began: float, tally: Tally | None, at: int) -> None:
+def _ended(connection: Any, began: float, tally: Tally, at: int) -> None:
     try:
         seconds = perf_counter() - began
         figures = of_alias(connection)
         if figures is not None:
             figures.transaction_us.append(seconds * 1e6)
-        if seconds < limits.long_s or tally is None or tally.closed or tally is not current.get():
+        if seconds < limits.long_s or tally.closed or tally is not current.get():
             return
         notes = notes_of(tally)
         if len(notes.transactions) < MAX_TRANSACTIONS:

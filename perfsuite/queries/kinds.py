@@ -18,7 +18,7 @@ DOCUMENTS = declare(
 ROWS = declare(
     Kind("queries.rows", "count", ("fingerprint", "alias", "route"), cap=500, percentiles=False)
 ).name
-# Runs of what is no request, by route: "<command> migrate", "<task> nightly", "<shell>", "<process>".
+# Runs of what is no request, by route: "<command> report", "<task> nightly", "<shell>".
 OUTSIDE = declare(Kind("queries.outside", "count", ("route",), cap=200, percentiles=False)).name
 CONNECT = declare(Kind("queries.connect", "us", ("alias",), cap=100)).name
 TRANSACTION = declare(Kind("queries.transaction", "us", ("alias",), cap=100)).name

@@ -1,10 +1,11 @@
-"""What runs outside of requests: commands, tasks, the shell, and all else that a process does, each under a label of its own.
+"""What runs outside of requests: the host's commands, tasks and the shell, each under a label of its own.
 
     with track("nightly"):      # or @track("nightly"), above a function or a coroutine function
         ...
 
 Each has a tally as a request has. It is folded when it ends and with every flush, for some never end. The surprising rule:
-inside a request nothing changes, whatever is called there belongs to it; and in a test run nothing is recorded by itself.
+inside a request nothing changes, whatever is called there belongs to it; and neither in a test run nor in a command of Django's
+own, such as ``migrate`` and ``test``, anything is recorded: the store may not be there yet, and must not be made for them.
 """
 
 from __future__ import annotations
@@ -30,12 +31,10 @@ from perfsuite.metrics.request import Tally, current, fold, suppress
 from perfsuite.queries import kinds
 from perfsuite.queries.patching import Patch
 
-SHELL, PROCESS = "<shell>", "<process>"
-# What they repeat is Django's business.
-UNJUDGED = frozenset(
-    [SHELL, *(f"<command> {name}" for name in ("migrate", "flush", "loaddata", "test", "runserver"))]
-)
-SHELLS = frozenset(["shell", "shell_plus", "dbshell"])
+SHELL = "<shell>"
+SHELLS = frozenset(["shell", "shell_plus"])
+# Whose commands are not recorded, but for the shell.
+UNRECORDED = ("perfsuite.", "django.")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,15 +64,17 @@ _living: WeakSet[Outside] = WeakSet()
 
 
 class _Process:
-    """The tally of all that has none: threads of a command count for it, those of a server or a script for the process."""
+    """The tally of what has none in a process that runs a command: its threads count for it."""
 
     def __init__(self) -> None:
         self.tally: Outside | None = None
         self.command: str = ""
 
-    def of_now(self) -> Outside:
-        """Return it, made anew for a command that has begun meanwhile."""
-        label = self.command or PROCESS
+    def of_now(self) -> Outside | None:
+        """Return it, made anew for a command that has begun meanwhile; None while none runs."""
+        label = self.command
+        if not label:
+            return None
         if self.tally is None or self.tally.label != label:
             self.tally = _begun(Outside(label, finds=False))
         return self.tally
@@ -87,7 +88,7 @@ def tally_of(tally: Tally | None) -> Tally | None:
     if tally is not None or not guard.on:
         return None
     try:
-        return None if in_test_run() else _process.of_now()
+        return None if not _process.command or in_test_run() else _process.of_now()
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
         return None
@@ -160,7 +161,7 @@ class Run:
         try:
             outer = current.get()
             if (outer is None or isinstance(outer, Outside)) and guard.on and MetricsSettings.get().enabled:
-                self._tally = _begun(Outside(self.label, finds=self.label not in UNJUDGED))
+                self._tally = _begun(Outside(self.label, finds=self.label != SHELL))
                 self._token = current.set(self._tally)
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
@@ -208,10 +209,10 @@ def _executing(original: Any) -> Any:
         if not patch.on or not guard.on or current.get() is not None or in_test_run():
             return original(self, *args, **kwargs)
         module = type(self).__module__
-        if module.startswith("perfsuite."):
+        name = module.rpartition(".")[2]
+        if module.startswith(UNRECORDED) and name not in SHELLS:
             with suppress():
                 return original(self, *args, **kwargs)
-        name = module.rpartition(".")[2]
         label = SHELL if name in SHELLS else f"<command> {name}"
         run, before, _process.command = Run(label).begin(), _process.command, label
         try:

@@ -148,6 +148,7 @@ def test_a_cache_that_is_switched_off_is_a_warning_for_production(settings: Any)
     assert (ids(), ids(deploy=True)) == ([], ["W009"])
 
 
+@pytest.mark.django_db
 def test_a_server_is_asked_only_for_production_and_with_databases(
     new_caches: NewCaches, valkey: Valkey
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_server_is_asked_only_for_production_and_with_databases(
         client.config_set("maxmemory-policy", "noeviction")
 
 
+@pytest.mark.django_db
 def test_a_server_that_does_not_answer_is_a_warning(new_caches: NewCaches) -> None:
     new_caches(REDIS_TIER, shared=redis_alias())
     (message,) = found(deploy=True, databases=["default"])

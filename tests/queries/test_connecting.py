@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import suppress
-from perfsuite.queries import connecting, kinds, pools
+from perfsuite.queries import connecting, kinds, pools, track
 from tests.recorded import Recorded
 
 pytestmark = [
@@ -30,7 +30,8 @@ def _afresh() -> Iterator[None]:
     connection.close()
     recorder.take()
     connecting._after_fork()
-    yield
+    with track("test"):
+        yield
     connecting._after_fork()
 
 
@@ -47,7 +48,7 @@ def open_now() -> int:
 
 
 def in_a_thread(work: Any) -> None:
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=track("thread")(work))
     thread.start()
     thread.join()
 
@@ -87,6 +88,18 @@ def test_a_connection_that_cannot_be_had_is_a_failure(
         ask()
     assert recorded.sum(kinds.POOL_FAILED, POOL, "connectionError") == 1
     assert recorded.count(kinds.CONNECT) == 0
+
+
+def test_what_no_request_and_no_task_opens_is_not_counted(recorded: Recorded) -> None:
+    def ask_alone() -> None:
+        ask()
+        with transaction.atomic():
+            ask()
+
+    thread = threading.Thread(target=ask_alone)
+    thread.start()
+    thread.join()
+    assert recorded.count(kinds.CONNECT) + recorded.count(kinds.TRANSACTION) == 0
 
 
 def test_what_is_suppressed_opens_no_connection_that_counts(recorded: Recorded) -> None:

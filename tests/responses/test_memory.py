@@ -36,7 +36,9 @@ def no_collector() -> Iterator[None]:
 
 def _kept(request: Any) -> HttpResponse:
     request.perfsuite.tags.add("page:1")
-    return HttpResponse("kept", headers={"Cache-Control": "max-age=60"})
+    response = HttpResponse("kept")
+    response["Cache-Control"] = "max-age=60"
+    return response
 
 
 def _fresh(request: Any) -> HttpResponse:

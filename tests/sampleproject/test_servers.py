@@ -30,6 +30,7 @@ def test_the_debug_toolbar_is_there_in_debug_alone(site: Site) -> None:
 
 
 def test_the_system_checks_find_nothing(site: Site) -> None:
+    site.manage("setup_indexes", "--apply")  # Django 6.1 has each check look into the databases
     assert "no issues" in site.manage("check").stdout
 
 
