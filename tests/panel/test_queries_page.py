@@ -187,12 +187,12 @@ def test_asking_for_a_plan_needs_the_permission_and_the_token(
 def test_a_real_plan_is_shown_of_a_real_statement() -> None:
     if connections["default"].vendor not in {"sqlite", "postgresql"}:
         pytest.skip("The table's name is that of SQL.")
-    sql = "SELECT a.id FROM auth_user a WHERE a.first_name = ?"
+    sql = "SELECT a.id FROM auth_user a ORDER BY a.first_name"  # no values: PostgreSQL 15 has a plan too
     record("queries.fingerprint", (sql, "default", "/"), 1_000.0)
     assert perfsuite.metrics.flush()
     asker = client_with("view_dashboard", "explain_query")
     page = asker.post(f"/performance/queries/{short_id(sql)}/explain/").content.decode()
-    assert "auth_user" in page or "SCAN a" in page
+    assert "Rows of auth_user are sorted by first_name" in page or "Seq Scan" in page
     assert 'class="ps-plan"' in page
 
 
@@ -231,12 +231,13 @@ def test_the_number_of_reads_does_not_grow_with_the_statements(permitted: Client
         return len(captured)
 
     record_statements()
-    reads()
+    reads()  # describes the series
     few = reads()
     for n in range(60):
         record("queries.fingerprint", (f"SELECT {n} FROM t{n}x", "default", f"/{n}/"), 1_000.0)
     assert perfsuite.metrics.flush()
-    assert reads() <= few + 1  # the new series are described once
+    reads()
+    assert reads() == few
     page = permitted.get("/performance/queries/").content.decode()
     assert len(first_cells(page)) == statements.SHOWN
     assert f"the first {statements.SHOWN} of 62" in page
