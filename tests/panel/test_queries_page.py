@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -11,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 import perfsuite.metrics
 from perfsuite.exceptions import StoreUnavailable
+from perfsuite.metrics.exemplars import remember
 from perfsuite.metrics.recorder import recorder
-from perfsuite.panel.pages import query as query_page
 from perfsuite.panel.pages import statements
 from perfsuite.queries.explain import Node, NotExplainable, Plan, recorded
 from perfsuite.queries.short_id import short_id
@@ -143,8 +144,6 @@ def test_a_statement_has_its_routes_call_sites_and_exemplars(permitted: Client) 
 
 
 def test_parameters_are_shown_where_they_are_kept(permitted: Client) -> None:
-    from perfsuite.metrics.exemplars import remember
-
     name = record_statements()
     data = {"sql": SLOW_SQL, "params": ["O'Hara", HOSTILE]}
     remember("queries.fingerprint", (SLOW_SQL, "default", "/slow/"), 950_000.0, data)
@@ -266,8 +265,21 @@ def test_links_stay_where_the_panel_is(permitted: Client) -> None:
     assert "/performance/" not in page
 
 
-def test_a_plan_that_was_kept_is_shown(permitted: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = {"error": "The database does not answer."}
-    monkeypatch.setattr(query_page, "_kept_plan", lambda found: shown)
-    page = permitted.get(f"/performance/queries/{record_statements()}/").content.decode()
-    assert "The database does not answer." in page
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        (
+            {"plan": json.dumps(Plan("sqlite", Node("SCAN t", is_costly=True)).as_json())},
+            "<code>SCAN t</code>",
+        ),
+        ({"plan": None, "text": "=> SCAN <t>"}, "=&gt; SCAN &lt;t&gt;"),
+        ({"error": "The database does not answer."}, "The database does not answer."),
+    ],
+)
+def test_the_plan_that_the_leader_kept_is_shown(kept: dict[str, str], shown: str, permitted: Client) -> None:
+    name = record_statements()
+    remember("queries.plan", (SLOW_SQL, "default"), 1.0, kept)
+    assert perfsuite.metrics.flush()
+    page = permitted.get(f"/performance/queries/{name}/").content.decode()
+    assert shown in page
+    assert "Kept just now, by EXPLAIN_DAILY." in page
