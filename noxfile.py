@@ -38,12 +38,13 @@ DJANGO_52 = "Django>=5.2,<5.3"
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["djongo", "django52", "mongodb", "postgresql", "django61", "django42"]
+nox.options.sessions = ["djongo", "django52", "sites", "mongodb", "postgresql", "django61", "django42"]
 
 Version = tuple[int, int]
-SITES_ON_MONGODB = (
-    "clocks", "disk_full", "gunicorn", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers",
-)  # fmt: skip
+SITES = ("integration", "sampleproject", "browser", "test_packaging.py")
+SITES_ON_MONGODB = ("disk_full", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers")
+SITES_ON_DJONGO = ("clocks", "gunicorn")
+LONG_HISTORIES = ("compaction", "flusher", "merging", "query")
 ON_MONGODB = (
     "tests/test_installed.py", "tests/caching", "tests/indexes", "tests/metrics", "tests/monitoring", "tests/panel",
     "tests/queries/djongo_move", "tests/queries/explain/test_on_mongodb.py", "tests/queries/tenant_guard",
@@ -56,7 +57,9 @@ PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no Postg
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """One run of the tests: which Django, on which Pythons, with which database, and which tests not.
+    """One run of the tests: which Django, on which Pythons, with which database, which tests (all in ``paths``) and which not.
+
+    Left out are those with a mark in ``without``, and those below a path of ``besides``.
 
     Those that are ``from_wheel`` install the wheel and run a copy of the tests beside no source, so that a file that the wheel
     lacks breaks them. Those that are not ``measured`` run code that others run too, and faster without coverage.
@@ -70,6 +73,7 @@ class Lane:
     database: str = "sqlite"
     without: tuple[str, ...] = ("browser", "packaging")
     paths: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
     from_wheel: bool = False
     measured: bool = True
 
@@ -83,11 +87,22 @@ LANES = {
         newest=(3, 11),
         database="djongo",
         without=("browser", "relational", "hypothesis", "once", "alike", "long_history"),
-        paths=ON_MONGODB,
+        paths=(*ON_MONGODB, *(f"tests/integration/test_{name}.py" for name in SITES_ON_DJONGO)),
         from_wheel=True,
         measured=False,
     ),
-    "django52": Lane("Django 5.2, SQLite", DJANGO_52, extras="test,browser", without=()),
+    "django52": Lane(
+        "Django 5.2, SQLite",
+        DJANGO_52,
+        without=("browser", "packaging", "integration", "sample"),
+    ),
+    "sites": Lane(
+        "Django 5.2, whole sites",
+        DJANGO_52,
+        extras="test,browser",
+        without=(),
+        paths=tuple(f"tests/{name}" for name in SITES),
+    ),
     "mongodb": Lane(
         "Django 5.2, MongoDB through django-mongodb-backend",
         DJANGO_52,
@@ -109,20 +124,32 @@ LANES = {
             "no_database",
             "sample",
         ),  # the sample project chooses its database itself
+        besides=("integration/test_clocks.py", "integration/test_host_test_run.py"),
         measured=False,
     ),
     "django61": Lane(
         "Django 6.1, SQLite",
         "Django>=6.1,<6.2",
         oldest=(3, 12),
-        without=("browser", "packaging", "once", "by_database", "hypothesis"),
+        without=("browser", "packaging", "once", "by_database", "alike", "hypothesis"),
+        besides=("sampleproject/test_kept.py", "sampleproject/test_servers.py"),
         measured=False,
     ),
     "django42": Lane(
         "Django 4.2, SQLite, smoke",
         "Django>=4.2,<4.3",
         newest=(3, 12),
-        without=("browser", "packaging", "once", "sample", "integration", "hypothesis"),
+        without=(
+            "browser",
+            "packaging",
+            "once",
+            "sample",
+            "integration",
+            "hypothesis",
+            "alike",
+            "no_database",
+        ),
+        besides=(*(f"metrics/test_{name}.py" for name in LONG_HISTORIES), "metrics/storages/test_alias.py"),
         measured=False,
     ),
 }
@@ -297,6 +324,7 @@ def command_of(name: str) -> list[str]:
         command += ["-m", " and ".join(f"not {mark}" for mark in lane.without)]
     if "browser" in lane.without:
         command.append("--ignore=tests/browser")  # not even imported: it needs the browser's packages
+    command += [f"--ignore=tests/{path}" for path in lane.besides]
     command += lane.paths
     if lane.database != "sqlite":
         command = ["python", "-m", "tests.servers", lane.database, "--", *command]

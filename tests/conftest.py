@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests import servers
 
@@ -39,9 +41,12 @@ MARKS = {  # of a file, or of all below a folder
     # What a store goes through.
     "integration/test_clocks.py": pytest.mark.by_database,
     "integration/test_disk_full.py": pytest.mark.by_database,
+    "integration/test_gunicorn.py": pytest.mark.by_database,
     "integration/test_leader.py": pytest.mark.by_database,
     "integration/test_sqlite_host.py": pytest.mark.by_database,
+    "integration/test_store_faults.py": pytest.mark.by_database,
     "integration/test_writers.py": pytest.mark.by_database,
+    "metrics/storages/test_alias.py": pytest.mark.by_database,
     # Modules that import no Django.
     "indexes/test_canonical.py": pytest.mark.alike,
     "indexes/test_compare.py": pytest.mark.alike,
@@ -77,6 +82,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
         if place.parts[0] in ("caching", "responses") and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.no_database)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Run each test in a context of its own.
+
+    Django makes a context variable for the caches of each ``override_settings``, which stays in the context. After a
+    thousand tests a request of an asynchronous client, which copies them all several times, takes five times as long.
+    """
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    contextvars.copy_context().run(runtestprotocol, item, nextitem=nextitem)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ def test_identical_requests_in_threads_run_one_view(cache: Any) -> None:
 
     assert len(site.runs) == 1
     assert {answer.content for answer in answers} == {b"hello"}
-    assert sum("collapsed" in answer["Cache-Status"] for answer in answers) >= MANY - 2
+    assert sum("collapsed" in answer["Cache-Status"] for answer in answers) >= MANY // 2
 
 
 def test_identical_requests_in_tasks_run_one_view() -> None:
