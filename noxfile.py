@@ -42,7 +42,15 @@ nox.options.sessions = ["djongo", "django52", "sites", "mongodb", "postgresql", 
 
 Version = tuple[int, int]
 SITES = ("integration", "sampleproject", "browser", "test_packaging.py")
-SITES_ON_MONGODB = ("disk_full", "gunicorn", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers")
+SITES_ON_MONGODB = (
+    "disk_full",
+    "gunicorn",
+    "leader",
+    "store_faults",
+    "store_lost_in_a_flush",
+    "uvicorn",
+    "writers",
+)
 SITES_ON_DJONGO = ("clocks",)
 LONG_HISTORIES = ("compaction", "flusher", "merging", "query")
 ON_MONGODB = (
