@@ -5,8 +5,9 @@ whose ids follow from what they are about, and then the watermark of that resolu
 readers use a resolution only below its watermark, so a crash anywhere leaves either rows that nobody reads yet and the next run
 completes, or a finished stretch. The finer rows stay until their own retention ends.
 
-A minute closes a minute late, and the flusher never stamps a row before ``earliest_open``. So no row arrives in a closed minute,
-even from a host whose clock is behind.
+A minute closes a minute late, by the leader's clock, and the flusher never stamps a row before ``earliest_open``. The leader
+announces what it will close, and closes it at its next run. So no row arrives in a closed minute, even from a host whose clock is
+minutes behind, unless writing it takes longer than ``COMPACT_EVERY_S``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ TRIM_EVERY_S = 60
 TRIM_CHUNK = 1_000
 # One trim deletes at most this many rows of a resolution; the next one goes on.
 TRIM_ROWS = 50_000
+# The mark below which minutes are closed, or will be at the leader's next run.
+CLOSING = f"closing:{RESOLUTIONS[1]}"
+# One run announces at most so many minutes, each found by a statement; the next one goes on.
+MAX_ANNOUNCED = 1_000
 
 Checkpoint = Callable[[], None]
 
@@ -46,18 +51,52 @@ def watermarks(storage: Storage | Reading) -> dict[int, int]:
 
 
 def earliest_open(storage: Storage) -> int:
-    """Return the first instant that a new row may be stamped with: a minute after the last closed one, still open."""
-    closed = storage.marks([watermark(60)]).get(watermark(60))
-    return 0 if closed is None else closed + 60
+    """Return the first instant that a new row may be stamped with: a minute after the last one that is closed or soon will be."""
+    marks = storage.marks([watermark(60), CLOSING])
+    return max(marks.values()) + 60 if marks else 0
 
 
-def compact(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> int:
-    """Compact all that is closed at ``now``; return how many stretches were. ``checkpoint`` is called before each."""
+def compact(
+    now: float | None = None, checkpoint: Checkpoint = leader.still_leads, until: int | None = None
+) -> int:
+    """Compact all that is closed at ``now``, and of minutes only what ends by ``until``, an instant or None for all; return how
+    many stretches were. ``checkpoint`` is called before each.
+    """
     storage, done = get_storage(), 0
     for source, target in LEVELS:
-        while _compact_next(storage, source, target, time.time() if now is None else now, checkpoint):
+        while _compact_next(storage, source, target, time.time() if now is None else now, checkpoint, until):
             done += 1
     return done
+
+
+def compact_announced(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) -> int:
+    """Compact what an earlier run has announced, then announce what the next one may compact; return how many stretches were.
+
+    Who looked for an open minute before it was announced has the time between two runs to write. Else a leader whose clock is
+    ahead would close the minute that another host is writing into.
+    """
+    storage = get_storage()
+    announced = storage.marks([CLOSING]).get(CLOSING)
+    done = compact(now, checkpoint, until=announced or 0)
+    reached = _last_closed(storage, announced, time.time() if now is None else now)
+    if reached is not None and reached != announced:
+        checkpoint()
+        if not storage.move_mark(CLOSING, announced, reached):
+            raise leader.LeaseLost
+    return done
+
+
+def _last_closed(storage: Storage, announced: int | None, now: float) -> int | None:
+    """Return the end of the last minute with rows that is over at ``now``. It goes by rows, so that a clock that is ahead for a
+    moment does not close a day that nothing is known of yet.
+    """
+    end = max((mark for mark in (announced, watermarks(storage).get(60)) if mark is not None), default=None)
+    for _ in range(MAX_ANNOUNCED):
+        first = storage.first_start(RESOLUTIONS[0], end)
+        if first is None or _floor(first, 60) + 60 > now - GRACE_S:
+            break
+        end = _floor(first, 60) + 60
+    return end
 
 
 def waiting(now: float | None = None) -> int:
@@ -68,10 +107,15 @@ def waiting(now: float | None = None) -> int:
     return 0 if first is None else max(0, closed - _floor(first, 60))
 
 
-def _compact_next(storage: Storage, source: int, target: int, now: float, checkpoint: Checkpoint) -> bool:
+def _compact_next(
+    storage: Storage, source: int, target: int, now: float, checkpoint: Checkpoint, until: int | None
+) -> bool:
     marks = watermarks(storage)
     done = marks.get(target)
-    closed = int(now) - GRACE_S if source == RESOLUTIONS[0] else marks.get(source, 0)
+    if source == RESOLUTIONS[0]:
+        closed = int(now) - GRACE_S if until is None else min(int(now) - GRACE_S, until)
+    else:
+        closed = marks.get(source, 0)
     first = storage.first_start(source, done)
     if first is None or (start := _floor(first, target)) + target > closed:
         return False
@@ -157,5 +201,5 @@ def trim(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) 
 
 def register_jobs() -> None:
     """Register compaction and retention with the leader."""
-    leader.register_job("compact", COMPACT_EVERY_S, compact)
+    leader.register_job("compact", COMPACT_EVERY_S, compact_announced)
     leader.register_job("trim", TRIM_EVERY_S, trim)

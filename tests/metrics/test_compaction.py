@@ -304,6 +304,8 @@ def test_the_leader_s_jobs_are_compaction_and_retention(world: World) -> None:
     compaction.register_jobs()
     world.write(A, [1.0])
     world.clock.move(200)
+    compaction.compact_announced(checkpoint=nothing)
+    assert stored(60).count == 0
     leader.tick()
     assert stored(60).count == 1
 

@@ -50,7 +50,19 @@ class World:
     def write(self, series: tuple[Kind, tuple[str, ...]], of: Sequence[float], waited: int = 0) -> None:
         """Write values as one process does that took them from its recorder ``waited`` seconds ago."""
         at = max(self.now - waited, self.now - MAX_AGE_S)
-        start = max(at - at % RESOLUTION_S, compaction.earliest_open(get_storage()))
+        self._write(series, of, self._stamp(at))
+
+    def write_slowly(self, series: tuple[Kind, tuple[str, ...]], of: Sequence[float]) -> Iterator[None]:
+        """Write values one by one under one stamp, as a store does that has no transactions; pause after each."""
+        start = self._stamp(self.now)
+        for value in of:
+            self._write(series, [value], start)
+            yield
+
+    def _stamp(self, at: int) -> int:
+        return max(at - at % RESOLUTION_S, compaction.earliest_open(get_storage()))
+
+    def _write(self, series: tuple[Kind, tuple[str, ...]], of: Sequence[float], start: int) -> None:
         kind, labels = series
         batch = [Measured(start, kind.name, labels, value) for value in of]
         write(*batch)
