@@ -43,15 +43,8 @@ nox.options.sessions = ["djongo", "django52", "sites", "mongodb", "postgresql", 
 Version = tuple[int, int]
 SITES = ("integration", "sampleproject", "browser", "test_packaging.py")
 SITES_ON_MONGODB = (
-    "disk_full",
-    "gunicorn",
-    "leader",
-    "store_faults",
-    "store_lost_in_a_flush",
-    "uvicorn",
-    "writers",
-)
-SITES_ON_DJONGO = ("clocks",)
+    "clocks", "disk_full", "gunicorn", "leader", "store_faults", "store_lost_in_a_flush", "uvicorn", "writers",
+)  # fmt: skip
 LONG_HISTORIES = ("compaction", "flusher", "merging", "query")
 ON_MONGODB = (
     "tests/test_installed.py", "tests/caching", "tests/indexes", "tests/metrics", "tests/monitoring", "tests/panel",
@@ -65,9 +58,9 @@ PGSERVER_PYTHONS = ((3, 11), (3, 12))  # of the wheel that serves where no Postg
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """One run of the tests: which Django, on which Pythons, with which database, which tests (all in ``paths``) and which not.
+    """One run of the tests: which Django, on which Pythons, with which database, and which tests.
 
-    Left out are those with a mark in ``without``, and those below a path of ``besides``.
+    Those are all below ``paths`` (everywhere if empty) but those with a mark in ``without`` or below a path of ``besides``.
 
     Those that are ``from_wheel`` install the wheel and run a copy of the tests beside no source, so that a file that the wheel
     lacks breaks them. Those that are not ``measured`` run code that others run too, and faster without coverage.
@@ -95,7 +88,7 @@ LANES = {
         newest=(3, 11),
         database="djongo",
         without=("browser", "relational", "hypothesis", "once", "alike", "long_history"),
-        paths=(*ON_MONGODB, *(f"tests/integration/test_{name}.py" for name in SITES_ON_DJONGO)),
+        paths=ON_MONGODB,
         from_wheel=True,
         measured=False,
     ),
@@ -132,14 +125,14 @@ LANES = {
             "no_database",
             "sample",
         ),  # the sample project chooses its database itself
-        besides=("integration/test_clocks.py", "integration/test_host_test_run.py"),
+        besides=("integration/test_host_test_run.py",),  # has a PostgreSQL of its own in the lane `sites`
         measured=False,
     ),
     "django61": Lane(
         "Django 6.1, SQLite",
         "Django>=6.1,<6.2",
         oldest=(3, 12),
-        without=("browser", "packaging", "once", "by_database", "alike", "hypothesis"),
+        without=("browser", "packaging", "once", "by_database", "hypothesis"),
         besides=("sampleproject/test_kept.py", "sampleproject/test_servers.py"),
         measured=False,
     ),
@@ -155,7 +148,6 @@ LANES = {
             "integration",
             "hypothesis",
             "alike",
-            "no_database",
         ),
         besides=(*(f"metrics/test_{name}.py" for name in LONG_HISTORIES), "metrics/storages/test_alias.py"),
         measured=False,
