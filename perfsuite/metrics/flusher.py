@@ -163,11 +163,13 @@ class Flusher:
             rows.append(
                 BucketRow(row_id(writer, described.id), RESOLUTION_S, 0, kind, described.id, *numbers)
             )
-        self.pending.append(Batch(int(time.time()), rows, series, seen, remembered))
-        self._drop_beyond(MetricsSettings.get().max_pending_rows)
+        batch = Batch(int(time.time()), rows, series, seen, remembered)
+        self._make_room(MetricsSettings.get().max_pending_rows - batch.weight())
+        self.pending.append(batch)
 
-    def _drop_beyond(self, limit: int) -> None:
-        while len(self.pending) > 1 and sum(batch.weight() for batch in self.pending) > limit:
+    def _make_room(self, limit: int) -> None:
+        """Drop the oldest batches until the others have no more than ``limit`` rows."""
+        while self.pending and sum(batch.weight() for batch in self.pending) > limit:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from django.test import override_settings
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import compaction, flush, kinds, leader
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.flusher import MAX_AGE_S, MAX_REFUSALS, close_store, flusher, in_test_run
+from perfsuite.metrics.flusher import MAX_AGE_S, MAX_REFUSALS, Batch, close_store, flusher, in_test_run
 from perfsuite.metrics.identity import describe
 from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.models import Bucket, Series
@@ -209,6 +210,25 @@ def test_what_waits_is_bounded_and_what_is_dropped_is_counted() -> None:
     dropped = stored(10, kinds.SELF_DROPPED.name)
     assert kept + dropped.sum == 5 * 40 * 2
     assert dropped.sum > 0
+
+
+def test_there_is_room_for_a_batch_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the newest batch no more rows wait than may, at any instant that another thread can see."""
+    behind: list[int] = []
+
+    class Watched(deque[Batch]):
+        def append(self, batch: Batch) -> None:
+            behind.append(sum(len(waiting.rows) for waiting in self))
+            super().append(batch)
+
+    kinds.declare(Kind("test.flusher.wide", "us", ("n",), cap=1_000))
+    monkeypatch.setattr(flusher, "pending", Watched())
+    with override_settings(PERFSUITE=AWAY):
+        for many in (300, 20, 20):
+            recorder.observe_many([("test.flusher.wide", (str(n),), 1.0) for n in range(many)])
+            assert not flush()
+    assert len(behind) == 3
+    assert max(behind) <= 100
 
 
 def test_a_drop_is_counted_even_if_the_batch_that_counts_it_is_dropped_too() -> None:
