@@ -3,7 +3,8 @@
 ``python -m tests.servers postgresql -- python benchmarks/indexes.py --writes`` builds two indexes over a million rows
 while another connection writes 50 times a second, and prints how long the writes took and how long they waited for a lock,
 as the server saw it. ``python benchmarks/indexes.py --tables 10000`` lists the indexes of that many tables of SQLite, or of
-PostgreSQL with a server as above.
+PostgreSQL with a server as above; ``python -m tests.servers mongodb -- python benchmarks/indexes.py --collections 1000``
+those of a MongoDB.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import common
 ROWS = 1_000_000
 WRITES_PER_S = 50
 LOOKS_PER_S = 100
+TABLES_AT_ONCE = 500  # of a transaction
+BENCH = "perfsuite_bench"
 
 
 def database() -> dict[str, Any]:
@@ -36,6 +39,13 @@ def database() -> dict[str, Any]:
         "HOST": get("PGHOST"),
         "PORT": get("PGPORT"),
     }
+
+
+def bench() -> Any:
+    """Return the MongoDB database of this benchmark."""
+    import pymongo
+
+    return pymongo.MongoClient(os.environ["TEST_MONGODB_URL"])[BENCH]
 
 
 def write(connection: Any, took: list[float], done: threading.Event) -> None:
@@ -108,20 +118,16 @@ def measure_writes() -> None:
 
 def measure_list(tables: int) -> None:
     """List the indexes of many tables."""
-    from django.db import connection
+    from django.db import connection, transaction
 
     from perfsuite.indexes import listing
     from perfsuite.indexes.engines import opened
 
-    connection.set_autocommit(False)
-    with connection.cursor() as cursor:
-        for number in range(tables):
-            cursor.execute(f"CREATE TABLE bench_{number} (id integer PRIMARY KEY, a integer, b integer)")
-            cursor.execute(f"CREATE INDEX bench_{number}_ab ON bench_{number} (a, b)")
-            if number % 500 == 499:
-                connection.commit()
-    connection.commit()
-    connection.set_autocommit(True)
+    for first in range(0, tables, TABLES_AT_ONCE):
+        with transaction.atomic(), connection.cursor() as cursor:
+            for number in range(first, min(first + TABLES_AT_ONCE, tables)):
+                cursor.execute(f"CREATE TABLE bench_{number} (id integer PRIMARY KEY, a integer, b integer)")
+                cursor.execute(f"CREATE INDEX bench_{number}_ab ON bench_{number} (a, b)")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     with opened("default") as engine:
@@ -132,18 +138,53 @@ def measure_list(tables: int) -> None:
     print(f"{len(found)} indexes of {tables} tables in {took:.2f} s, {memory}")
 
 
+def measure_collections(collections: int) -> None:
+    """List the indexes of many collections."""
+    import pymongo
+
+    from perfsuite.indexes import listing
+    from perfsuite.indexes.engines import opened
+
+    with pymongo.MongoClient(os.environ["TEST_MONGODB_URL"]) as client:
+        client.drop_database(BENCH)
+        for number in range(collections):
+            made = client[BENCH][f"bench_{number}"]
+            made.insert_one({"a": 1, "b": 1})
+            made.create_index([("a", 1), ("b", 1)])
+        for sizes in (False, True):
+            started = time.perf_counter()
+            with opened(BENCH) as engine:
+                engine.spares_sizes = not sizes  # as list_indexes does without and with --sizes
+                found = listing.entries(engine)
+            took = time.perf_counter() - started
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"{len(found)} indexes of {collections} collections {'with' if sizes else 'without'} sizes in {took:.2f} s, "
+                f"peak {peak:.0f} MiB"
+            )
+        client.drop_database(BENCH)
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--writes", action="store_true")
     parser.add_argument("--tables", type=int, default=0)
+    parser.add_argument("--collections", type=int, default=0)
     options = parser.parse_args()
-    common.configure(database(), apps=["perfsuite.metrics", "perfsuite.indexes"])
+    clients = {BENCH: "__main__.bench"} if options.collections else {}
+    common.configure(
+        database(),
+        apps=["perfsuite.metrics", "perfsuite.indexes"],
+        PERFSUITE={"INDEXES": {"CLIENTS": clients}},
+    )
     print(common.machine())
     if options.writes:
         measure_writes()
     if options.tables:
         measure_list(options.tables)
+    if options.collections:
+        measure_collections(options.collections)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """How long the sample site's leads of one tenant and status take, newest first, and which plan the database has for them.
+djongo cannot be asked for its plan.
 
 ``DB=sqlite python benchmarks/leads_query.py`` on a seeded site; then ``manage.py setup_indexes --apply``, and again.
 """
@@ -18,13 +19,15 @@ import django
 
 django.setup()
 
+from django.db import connection  # noqa: E402 - Django is set up first
+
 from sampleproject.portal.models import Lead, Tenant  # noqa: E402 - Django is set up first
 
 TIMES = 40
 
 
 def main() -> None:
-    """Print the median."""
+    """Print the median and the plan."""
     tenant = Tenant.objects.get(slug="harbor")
     leads = Lead.objects.filter(tenant=tenant, status="new").order_by("-created_at")
     took = []
@@ -35,6 +38,8 @@ def main() -> None:
     print(
         f"{Lead.objects.count():,} leads, {len(found)} asked for: median {statistics.median(took) * 1000:.2f} ms"
     )
+    if connection.vendor != "djongo":
+        print(leads[:20].explain())
 
 
 if __name__ == "__main__":

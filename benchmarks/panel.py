@@ -100,8 +100,8 @@ def measure_pages(repeats: int) -> None:
     """Measure what the page of queries reads in each order, and what the page of one query reads."""
     from perfsuite.metrics.query import Window
     from perfsuite.metrics.reading import one_reading
-    from perfsuite.panel.pages.statements import SORTS, Chosen, details, ranking, statement
     from perfsuite.panel.payload import RANGES
+    from perfsuite.queries.ranking import SORTS, Chosen, details, rank, statement
 
     timings: dict[tuple[str, str], list[float]] = {}
     for number in range(repeats + 1):
@@ -109,12 +109,12 @@ def measure_pages(repeats: int) -> None:
             window = Window.last(chosen.seconds).aligned(chosen.step)
             for sort in SORTS:
                 started = time.perf_counter()
-                lines = ranking(window, Chosen(sort)).lines
+                lines = rank(window, Chosen(sort)).lines
                 took_ms = (time.perf_counter() - started) * 1e3
                 assert lines or sort == "errors"
                 if number:
                     timings.setdefault((name, f"queries by {sort}"), []).append(took_ms)
-            first = ranking(window, Chosen()).lines[0]
+            first = rank(window, Chosen()).lines[0]
             started = time.perf_counter()
             with one_reading():
                 found = statement(first.short_id, "", window)

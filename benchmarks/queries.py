@@ -1,8 +1,11 @@
 """What the queries app costs, and what it finds: the figures of docs/topics/queries.md.
 
-Fingerprints are compared with sqlparse, in one run. The 20-query view runs in one process with the execute wrapper on and
-off in turn, in an order that is random anew in each round; a figure is the difference of the tenth percentiles over all
-rounds, since a busy machine only ever adds time. What the recorder adds up later is done within the timed batch.
+Fingerprints are compared with sqlparse, in one run. What is found in the corpus of views is what corpus.py prints. The
+20-query view runs in one process with the execute wrapper off, on, and on with the tenant guard and CAPTURE_PARAMS, in an order
+that is random anew in each round; a figure is the difference of the tenth percentiles over all rounds, since a busy machine
+only ever adds time. What the recorder adds up later is done within the timed batch. How fast the machine is, a ``SELECT 1``
+through Django's cursor tells. At last a million statements are sent that differ in a literal, and the process's memory is
+looked at.
 
     python benchmarks/queries.py [--rounds 60] [--requests 64]
 """
@@ -11,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +32,13 @@ SELECT = (
     '"shop_author" ON ("shop_book"."author_id" = "shop_author"."id") WHERE ("shop_book"."pages" > %s AND '
     '"shop_author"."name" = \'x{}\') ORDER BY "shop_book"."title" ASC LIMIT 21'
 )
+# The guard has each statement to judge; the rows that it reads are those of the tenant.
+MORE = {
+    "TENANT_OWNED": {"queries_item": "id"},
+    "TENANT_GUARD": "observe",
+    "TENANT_GUARD_ALWAYS": True,
+    "CAPTURE_PARAMS": True,
+}
 IN = 'SELECT "shop_book"."id" FROM "shop_book" WHERE "shop_book"."id" IN ({})'
 
 
@@ -34,12 +46,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--requests", type=int, default=64, help="requests of a batch")
+    parser.add_argument(
+        "--statements", type=int, default=1_000_000, help="statements with a literal of their own"
+    )
     options = parser.parse_args()
     print(f"{common.machine()}\npython benchmarks/queries.py {' '.join(sys.argv[1:])}".rstrip() + "\n")
     with tempfile.TemporaryDirectory(prefix="perfsuite-bench-") as folder:
         view = set_up(Path(folder))
         fingerprints()
+        # In a process of its own, which has the tests' apps.
+        subprocess.run([sys.executable, str(Path(__file__).with_name("corpus.py"))], check=True)
+        print()
         overhead(view, options.rounds, options.requests)
+        memory(options.statements)
 
 
 # Fingerprints
@@ -58,7 +77,9 @@ def fingerprints() -> None:
     ]
     ours = [lowest(lambda sql=sql: made_anew(sql, False), 40) for _, sql, _ in cases]
     theirs = [lowest(lambda sql=sql: by_sqlparse(sql), 5) for _, sql, _ in cases]
-    came_before = lowest(lambda: remembered(SELECT, False), 1_000)
+    # By timeit, whose loop costs a fiftieth of a microsecond: calling a lambda costs as much as what is measured.
+    timer = timeit.Timer("remembered(sql)", globals={"remembered": remembered, "sql": SELECT})
+    came_before = min(timer.repeat(15, 10_000)) / 10_000 * 1e6
     rows: list[list[object]] = [
         [
             name,
@@ -106,11 +127,20 @@ def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
     """Print what the wrapper adds to a view of 20 statements."""
     from perfsuite.queries import sql
 
-    switches = {"on": sql.install, "off": sql.uninstall}
-    timings: dict[str, list[float]] = {"on": [], "off": []}
+    def everything() -> None:
+        use(MORE)
+        sql.install()
+
+    def plain() -> None:
+        use({})
+        sql.install()
+
+    switches = {"off": sql.uninstall, "on": plain, "on, guard and parameters": everything}
+    timings: dict[str, list[float]] = {way: [] for way in switches}
     for number in range(rounds + 5):
-        for way in random.sample(list(switches), 2):
+        for way in random.sample(list(switches), len(switches)):
             switches[way]()
+            view()  # the settings are read anew
             batch = [view() for _ in range(requests)]
             if number >= 5:
                 # By their mean, what is done once for many requests is in it.
@@ -118,19 +148,66 @@ def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
                     common.percentile(batch, 0.1),
                     sum(sorted(batch)[: requests // 2]) / (requests // 2),
                 ]
-    on, off = ([common.percentile(timings[way][kind::2], 0.1) for kind in (0, 1)] for way in ("on", "off"))
+    figures = {way: [common.percentile(timings[way][kind::2], 0.1) for kind in (0, 1)] for way in switches}
     rows = [
         [
-            name,
+            f"{way}, {name}",
             f"{o:.0f}",
             f"{w:.0f}",
             f"{w / o:.3f}",
+            verdict(w / o, 1.05),
             f"{(w - o) / QUERIES:.2f}",
             verdict((w - o) / QUERIES, 5),
         ]
-        for name, w, o in zip(("tenth percentile", "mean of the quicker half"), on, off, strict=True)
+        for way, took in figures.items()
+        if way != "off"
+        for name, w, o in zip(
+            ("tenth percentile", "mean of the quicker half"), took, figures["off"], strict=True
+        )
     ]
-    common.print_table(["20-query view", "off µs", "on µs", "ratio", "µs per query", "bar 5"], rows)
+    common.print_table(
+        ["20-query view", "off µs", "on µs", "ratio", "bar 1.05", "µs per query", "bar 5"], rows
+    )
+    print(f"\nA bare SELECT 1 through Django's cursor takes {bare_statement():.1f} µs here.")
+
+
+def use(options: dict[str, Any]) -> None:
+    """Have the queries app follow these options from now on."""
+    from django.conf import settings
+    from django.test.signals import setting_changed
+
+    settings.PERFSUITE = {"QUERIES": options}
+    setting_changed.send(None, setting="PERFSUITE", value=settings.PERFSUITE, enter=True)
+
+
+def memory(statements: int) -> None:
+    """Print the process's memory before, in the middle, and after statements of which no two are alike."""
+    import psutil
+    from django.db import connection
+
+    from perfsuite.queries import sql
+
+    use({})
+    sql.install()
+    process, sizes = psutil.Process(), []
+    with connection.cursor() as cursor:
+        for number in range(statements + 1):
+            cursor.execute(f"SELECT 'name {number}', {number}")
+            if number in (10_000, statements // 2, statements):
+                sizes.append(f"{process.memory_info().rss / 2**20:.1f} MiB after {number:,}")
+    print(f"\nStatements with literals of their own: {', '.join(sizes)}.")
+
+
+def bare_statement() -> float:
+    """Return the microseconds of the cheapest statement that Django can run, by which machines can be compared."""
+    from django.db import connection
+
+    def run() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+
+    return lowest(run, 200)
 
 
 def set_up(folder: Path) -> Callable[[], float]:

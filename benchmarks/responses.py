@@ -1,8 +1,9 @@
 """What the response cache costs and saves, beside Django's own middleware for it, in one process and one run.
 
 Each case is a handler of its own with its middleware, driven in process, sync and async. All take turns, a batch each, in an
-order that is random anew in each round. Printed are medians of the batches' times for one request, and the microseconds over
-the floor, the same view in a bare handler.
+order that is random anew in each round. Printed are medians of the batches' times for one request, its ratio to the floor (the
+same view in a bare handler), the microseconds over that, and what is held to a bar. At last stale hits are timed while the view,
+which takes a second, makes the page anew, beside hits of a fresh page.
 
     python benchmarks/responses.py [--rounds 60] [--requests 50] [--only hit]
 """
@@ -54,6 +55,18 @@ CASES: dict[str, tuple[list[str], str, str, dict[str, str]]] = {
         "/kept/20/",
         {"HTTP_ACCEPT_ENCODING": "gzip"},
     ),
+    "compressed hit, 20 KB, br": (
+        [COMPRESSION, OURS],
+        "default",
+        "/kept/20/",
+        {"HTTP_ACCEPT_ENCODING": "br"},
+    ),
+    "compressed hit, 20 KB, zstd": (
+        [COMPRESSION, OURS],
+        "default",
+        "/kept/20/",
+        {"HTTP_ACCEPT_ENCODING": "zstd"},
+    ),
     "compressed hit, 20 KB, Django, gzip": (
         [GZIP, *DJANGOS],
         "locmem",
@@ -62,8 +75,13 @@ CASES: dict[str, tuple[list[str], str, str, dict[str, str]]] = {
     ),
     "bare, uncached 2 KB": ([], "default", "/fresh/2/", {}),
     "not stored, 2 KB, memory tier": ([OURS], "default", "/fresh/2/", {}),
-    "not stored, 2 KB, metrics and compression too": (
-        ["perfsuite.monitoring.RequestMetricsMiddleware", COMPRESSION, OURS],
+    "not stored, 2 KB, whole stack": (
+        [
+            "perfsuite.monitoring.RequestMetricsMiddleware",
+            "perfsuite.tenancy.TenantMiddleware",
+            COMPRESSION,
+            OURS,
+        ],
         "default",
         "/fresh/2/",
         {},
@@ -75,6 +93,17 @@ FLOORS = {
     "200": "bare, 200 KB",
     "2": "bare, uncached 2 KB",
 }
+# Case -> the case that it is compared with, and the microseconds that it may take more, sync and async.
+BARS = {
+    "hit, 20 KB, memory tier": ("bare, 20 KB", 30, 40),
+    "hit, 20 KB, LocMem": ("bare, 20 KB", 30, 40),
+    "304 on a hit, 200 KB, memory tier": ("bare, 200 KB", 35, 35),
+    "304 on a hit, 200 KB, LocMem": ("bare, 200 KB", 35, 35),
+    "compressed hit, 20 KB, gzip": ("hit, 20 KB, compression outside", 5, 5),
+    "not stored, 2 KB, whole stack": ("bare, uncached 2 KB", 60, 80),
+}
+STALE_HITS = 3_000
+PERFSUITE = {"METRICS": {"DATABASE": "default"}, "TENANCY": {"RESOLVER": "benchmark_views.resolve"}}
 
 
 def main() -> None:
@@ -87,11 +116,11 @@ def main() -> None:
     sys.modules["benchmark_views"] = views
     common.configure(
         {"ENGINE": common.SQLITE, "NAME": ":memory:"},
-        apps=["perfsuite.metrics", "perfsuite.monitoring", "perfsuite.responses"],
+        apps=[f"perfsuite.{name}" for name in ("metrics", "monitoring", "tenancy", "queries", "responses")],
         ROOT_URLCONF="benchmark_views",
         MIDDLEWARE=[],
         CACHES={"default": {"BACKEND": TIERED}, "locmem": {"BACKEND": LOCMEM}},
-        PERFSUITE={"METRICS": {"DATABASE": "default"}},
+        PERFSUITE=PERFSUITE,
     )
     _make_urls(views)
     chosen = {name: case for name, case in CASES.items() if options.only in name or name.startswith("bare")}
@@ -99,10 +128,55 @@ def main() -> None:
     for kind in ("sync", "async"):
         times = asyncio.run(_measure_async(chosen, options)) if kind == "async" else _measure(chosen, options)
         print(f"\n{kind}: {options.rounds} rounds of {options.requests} requests\n")
-        for name, seconds in times.items():
-            us = statistics.median(seconds) * 1e6
-            floor = statistics.median(times[_floor_of(name)]) * 1e6
-            print(f"  {name:45} {us:8.1f} us   {us - floor:+8.1f} over the floor")
+        medians = {name: statistics.median(seconds) * 1e6 for name, seconds in times.items()}
+        for name, us in medians.items():
+            floor = medians[_floor_of(name)]
+            print(f"  {name:45} {us:8.1f} us   {us / floor:5.2f}x   {us - floor:+8.1f} over the floor")
+        print()
+        for name, (other, *bars) in BARS.items():
+            if name in medians and other in medians:
+                more, bar = medians[name] - medians[other], bars[kind == "async"]
+                said = "held" if more <= bar else "MISSED"
+                print(f"  {name:34} over {other:32} {more:+8.1f} us, bar {bar}: {said}")
+    if not options.only:
+        stale_hits(views)
+
+
+def stale_hits(views: types.ModuleType) -> None:
+    """Print the percentiles of hits of a fresh page, and of a stale one while its view runs for a second."""
+    from django.http import HttpResponse
+    from django.test import RequestFactory
+    from django.urls import path
+
+    runs: list[float] = []
+
+    def slow(request: Any) -> HttpResponse:
+        runs.append(time.perf_counter())
+        time.sleep(1.0 if len(runs) > 1 else 0.0)
+        return HttpResponse(b"x" * 20_000, headers={"Cache-Control": "max-age=2, stale-while-revalidate=60"})
+
+    views.sync_patterns.append(path("slow/", slow))
+    case: Any = ([OURS], "default", "/slow/", {})
+    handler, factory = _handler(case, is_async=False), RequestFactory(HTTP_HOST="testserver")
+    _choose(case)
+
+    def hits() -> list[float]:
+        found = []
+        for _ in range(STALE_HITS):
+            request = factory.get("/slow/")
+            started = time.perf_counter()
+            handler.get_response(request)
+            found.append((time.perf_counter() - started) * 1e6)
+        return sorted(found)
+
+    handler.get_response(factory.get("/slow/"))
+    fresh = hits()
+    time.sleep(2.1)
+    stale = hits()
+    print(f"\nhits while the view takes a second ({len(runs)} runs of it)\n")
+    for name, found in (("fresh", fresh), ("stale", stale)):
+        p50, p99 = (found[int(len(found) * share)] for share in (0.5, 0.99))
+        print(f"  {name}: p50 {p50:6.1f} us, p99 {p99:6.1f} us")
 
 
 def _floor_of(name: str) -> str:
@@ -137,6 +211,14 @@ def _make_urls(views: types.ModuleType) -> None:
     views.urlpatterns = views.sync_patterns  # type: ignore[attr-defined]
 
 
+def _resolve(request: Any) -> None:
+    """Resolve every request to no tenant."""
+
+
+async def _aresolve(request: Any) -> None:
+    """Do the same without a thread."""
+
+
 def _handler(case: tuple[list[str], str, str, dict[str, str]], is_async: bool) -> Any:
     from django.conf import settings
     from django.core.handlers.base import BaseHandler
@@ -144,6 +226,7 @@ def _handler(case: tuple[list[str], str, str, dict[str, str]], is_async: bool) -
 
     views: Any = sys.modules["benchmark_views"]
     views.urlpatterns = views.async_patterns if is_async else views.sync_patterns
+    views.resolve = _aresolve if is_async else _resolve
     clear_url_caches()
     settings.MIDDLEWARE = case[0]
     settings.CACHE_MIDDLEWARE_ALIAS = case[1]
@@ -159,7 +242,7 @@ def _choose(case: tuple[list[str], str, str, dict[str, str]]) -> None:
     from perfsuite import conf
 
     settings.MIDDLEWARE = case[0]
-    settings.PERFSUITE = {"METRICS": {"DATABASE": "default"}, "RESPONSES": {"ALIAS": case[1]}}
+    settings.PERFSUITE = {**PERFSUITE, "RESPONSES": {"ALIAS": case[1]}}
     conf.reset()
 
 

@@ -8,11 +8,20 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from perfsuite.databases import with_pool
+
 NAMES = ("sqlite", "postgresql", "djongo", "mongodb")
 
 
 def entry(name: str, var: Path) -> dict[str, Any]:
-    """Return the entry of `DATABASES` for the database called `name`; SQLite's file lies in the folder `var`."""
+    """Return the entry of `DATABASES` for the database called `name`, pooled as `DB_POOL_SIZE` and its kin say.
+
+    SQLite's file lies in the folder `var`.
+    """
+    return with_pool(_entry(name, var))
+
+
+def _entry(name: str, var: Path) -> dict[str, Any]:
     get = os.environ.get
     if name == "sqlite":
         return {
@@ -28,7 +37,6 @@ def entry(name: str, var: Path) -> dict[str, Any]:
             "PASSWORD": get("PGPASSWORD", ""),
             "HOST": get("PGHOST", ""),
             "PORT": get("PGPORT", ""),
-            "CONN_MAX_AGE": 60,
         }
     url = get("MONGODB_URL") or "mongodb://127.0.0.1:27017/"
     if name == "djongo":
@@ -36,7 +44,6 @@ def entry(name: str, var: Path) -> dict[str, Any]:
             "ENGINE": "djongo",
             "NAME": get("MONGODB_NAME") or "sampleproject_djongo",
             "CLIENT": {"host": url},
-            "CONN_MAX_AGE": None,  # djongo would make a new client for each request
         }
     if name == "mongodb":
         return {

@@ -166,7 +166,7 @@ class Visitor(threading.Thread):
         """Do one of the things that people do here; rare ones rarely."""
         word = quote(self.random.choice(WORDS))
         actions = {
-            "link": 40, "listing": 14, "search": 14, "suggest": 10, "api": 8, "team": 5, "lead": 4, "report": 3, "lost": 2,
+            "link": 40, "listing": 14, "search": 14, "suggest": 10, "api": 8, "team": 5, "lead": 4, "lost": 2,
         }  # fmt: skip
         (action,) = self.random.choices(list(actions), list(actions.values()))
         if action == "link":
@@ -183,7 +183,6 @@ class Visitor(threading.Thread):
                 "search": f"search/?q={word}",
                 "suggest": f"api/suggest/?q={word[: self.random.randint(2, 5)]}",
                 "team": "team/",
-                "report": "api/leads/daily/",
                 "lost": f"pages/{word}-that-nobody-wrote/",
             }[action]
         )
@@ -211,11 +210,15 @@ class Visitor(threading.Thread):
         page = browser.get("/login/")
         page = browser.post("/login/?next=/", page, username="editor", password="editor")
         for _ in range(40):
-            self.pause(slower=4)
-            status = self.random.choice(
-                ("", "?status=new", "?status=contacted", f"?page={self.random.randint(1, 9)}")
+            self.pause(slower=8)  # there is more to read than on a page
+            wanted = (
+                "leads/",
+                "leads/?status=new",
+                "leads/?status=contacted",
+                f"leads/?page={self.random.randint(1, 9)}",
+                "api/leads/daily/",
             )
-            browser.get(f"/t/harbor/leads/{status}")
+            browser.get(f"/t/harbor/{self.random.choice(wanted)}")
 
     def pause(self, slower: float = 1) -> None:
         """Read what is there for a while."""

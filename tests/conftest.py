@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
 from tests import servers
+from tests.measuring import measure_if_short
 
 # ci: the same examples in every run. full (make prove): many, and others in every run.
 hypothesis.settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None, print_blob=True)
@@ -36,6 +38,11 @@ MARKS = {  # of a file, or of all below a folder
     "integration/test_outside.py": pytest.mark.once,
     "integration/test_turns.py": pytest.mark.once,
     "integration/test_valkey_faults.py": pytest.mark.once,
+    "caching/coherence": pytest.mark.once,
+    "caching/tiers/test_failover.py": pytest.mark.once,
+    "caching/tiers/test_pending.py": pytest.mark.once,
+    "caching/tiers/test_races.py": pytest.mark.once,
+    "caching/tiers/test_shared_away.py": pytest.mark.once,
     "sampleproject/test_demo.py": pytest.mark.once,
     "sampleproject/test_seed_demo.py": pytest.mark.once,
     # What a store goes through.
@@ -46,7 +53,10 @@ MARKS = {  # of a file, or of all below a folder
     "integration/test_sqlite_host.py": pytest.mark.by_database,
     "integration/test_store_faults.py": pytest.mark.by_database,
     "integration/test_writers.py": pytest.mark.by_database,
+    "indexes/test_collecting.py": pytest.mark.by_database,
     "metrics/storages/test_alias.py": pytest.mark.by_database,
+    # What a body goes through on its way out.
+    "integration/test_compression.py": pytest.mark.alike,
     # Modules that import no Django.
     "indexes/test_canonical.py": pytest.mark.alike,
     "indexes/test_compare.py": pytest.mark.alike,
@@ -54,6 +64,7 @@ MARKS = {  # of a file, or of all below a folder
     "indexes/test_spec.py": pytest.mark.alike,
     "metrics/test_histogram.py": pytest.mark.alike,
     "metrics/test_plain.py": pytest.mark.alike,
+    "metrics/test_tiling.py": pytest.mark.alike,
     "queries/explain/test_conditions.py": pytest.mark.alike,
     "queries/explain/test_from_shape.py": pytest.mark.alike,
     "queries/explain/test_mongodb.py": pytest.mark.alike,
@@ -92,6 +103,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     thousand tests a request of an asynchronous client, which copies them all several times, takes five times as long.
     """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    measure_if_short(item)
     contextvars.copy_context().run(runtestprotocol, item, nextitem=nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
@@ -115,12 +127,31 @@ def postgresql_server() -> Iterator[servers.PostgreSQL]:
         yield server
 
 
-@pytest.fixture(scope="session", autouse=os.environ.get("TEST_DATABASE") in ("djongo", "mongodb"))
-def _mongodb_is_emptied_quickly() -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_emptied_quickly() -> Iterator[None]:
     from django.test import TransactionTestCase
 
-    from tests.mongo_cleaning import empty_the_collections
+    from tests import emptying
 
+    on_mongodb = os.environ.get("TEST_DATABASE") in ("djongo", "mongodb")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_collections)
+        empty = emptying.empty_the_collections if on_mongodb else emptying.empty_the_tables
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+        if on_mongodb:
+            # A client that djongo closes waits for a quarter of a second when it is used again.
+            patch.setattr(TransactionTestCase, "_should_reload_connections", lambda test: False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_commit_waits_for_the_disk() -> Iterator[None]:
+    """SQLite's files of this process's tests are gone when it ends, so none need outlive the machine."""
+    from django.db.backends.signals import connection_created
+
+    def hurry(connection: Any, **kwargs: Any) -> None:
+        if connection.vendor == "sqlite" and connection.alias == "default":
+            connection.connection.execute("PRAGMA synchronous = OFF")
+
+    connection_created.connect(hurry)
+    yield
+    connection_created.disconnect(hurry)

@@ -26,6 +26,7 @@ class Result:
     seconds: int = 0
     note: str = ""
     skips: Counter[str] = dataclasses.field(default_factory=Counter)
+    failures: list[str] = dataclasses.field(default_factory=list)
 
 
 def read(facts_file: Path) -> Result:
@@ -42,8 +43,11 @@ def read(facts_file: Path) -> Result:
     if not report.exists():
         return dataclasses.replace(result, failed=1, note=" BROKE before its tests had run to the end")
     for case in ElementTree.parse(report).iter("testcase"):
-        if case.find("failure") is not None or case.find("error") is not None:
+        broken = [part for part in case if part.tag in ("failure", "error")]
+        if broken:
             result.failed += 1
+            why = broken[0].get("message", "").splitlines()[:1]
+            result.failures.append(": ".join([f"{case.get('classname', '')}.{case.get('name')}", *why]))
         elif (skipped := case.find("skipped")) is not None:
             result.skips[skipped.get("message", "")] += 1
         else:
@@ -71,6 +75,8 @@ def main() -> int:
         print(f"{result.title:26} {_counts(result)}{result.versions}{result.note}")
         for reason, times in result.skips.items():
             print(f"{'':26} {times:5} skipped: {reason}")
+        for failure in result.failures:
+            print(f"{'':26} FAILED {failure}")
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     print(f"\n{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1

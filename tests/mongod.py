@@ -71,6 +71,8 @@ def mongodb() -> Iterator[MongoDB]:
         command = [
             str(program), "--dbpath", str(folder / "data"), "--port", str(port), "--bind_ip", "127.0.0.1",
             "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25",
+            # What it holds is gone when it ends, so it need not outlive the machine, nor say how it fared.
+            "--nojournal", "--setParameter", "diagnosticDataCollectionEnabled=false",
         ]
         # fmt: on
         server = start(command, port, folder / "log", cwd=folder)

@@ -211,18 +211,28 @@ def postgresql_programs() -> Path | None:
         candidates.append(str(Path(on_path).resolve().parent))
     debian = glob.glob("/usr/lib/postgresql/*/bin")
     candidates += sorted(debian, key=lambda folder: float(Path(folder).parent.name), reverse=True)
-    if (wheel := importlib.util.find_spec("pgserver")) and wheel.origin:
-        candidates.append(str(Path(wheel.origin).parent / "pginstall" / "bin"))
-    for folder in filter(None, candidates):
-        if (Path(folder) / "initdb").exists() and (Path(folder) / "postgres").exists():
-            return Path(folder)
-    return None
+    found = (Path(folder) for folder in candidates if folder and _is_whole(Path(folder)))
+    return next(found, None) or postgresql_of_wheel()
+
+
+def postgresql_of_wheel() -> Path | None:
+    """Return the folder of the programs in the ``pgserver`` wheel, which are those of PostgreSQL 16, or None without it."""
+    wheel = importlib.util.find_spec("pgserver")
+    folder = Path(wheel.origin).parent / "pginstall" / "bin" if wheel and wheel.origin else None
+    return folder if folder and _is_whole(folder) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "initdb").exists() and (folder / "postgres").exists()
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[PostgreSQL]:
-    """Run a new, empty PostgreSQL until the block ends. Its data is never synced to the disk, and then removed."""
-    programs = postgresql_programs()
+def postgresql(programs: Path | None = None) -> Iterator[PostgreSQL]:
+    """Run a new, empty PostgreSQL until the block ends, that of ``programs`` or the one that is found.
+
+    Its data is never synced to the disk, and then removed.
+    """
+    programs = programs or postgresql_programs()
     if programs is None:
         raise ServerDidNotStart(
             "PostgreSQL is missing; type: apt-get install postgresql, or: pip install pgserver"

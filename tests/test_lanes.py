@@ -38,6 +38,17 @@ def test_the_last_line_is_the_sum_over_the_lanes(results: Path, capsys: pytest.C
     assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 2 failed"
 
 
+def test_what_failed_is_named_with_the_first_line_of_why(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        results,
+        "<testcase classname='tests.test_x' name='b'><failure message='assert 1 == 2&#10;more'/></testcase>",
+    )
+    lanes.main()
+    assert "FAILED tests.test_x.b: assert 1 == 2\n" in capsys.readouterr().out
+
+
 def test_a_run_in_which_all_passed_is_a_success(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(results, PASSED * 2)
     assert lanes.main() == 0

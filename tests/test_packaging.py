@@ -144,6 +144,12 @@ def test_the_wheel_carries_the_licence_and_the_extras(wheel: Path, names: set[st
         assert f"Provides-Extra: {extra}\n" in metadata
 
 
+def test_the_wheel_brings_its_plugin_for_pytest(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        said = archive.read(f"django_perfsuite-{perfsuite.__version__}.dist-info/entry_points.txt").decode()
+    assert "[pytest11]\nperfsuite.testing.plugin = perfsuite.testing.plugin\n" in said
+
+
 def test_the_sdist_carries_the_tests_and_no_leftovers(dist: Path) -> None:
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as archive:

@@ -1,5 +1,6 @@
 /** The performance panel's page: reads its configuration from data attributes, polls, and draws cards by their type. */
 import { ChartView } from "./chart";
+import { offerCopies } from "./copy";
 import { h, setText } from "./dom";
 import { ago } from "./format";
 import { Poller, type State } from "./poll";
@@ -197,5 +198,8 @@ class Dashboard {
 applyTheme();
 const root = document.getElementById("perfsuite-panel");
 if (root) new Dashboard(root);
-// The pages that are made on the server only take the colours.
-else watchTheme(() => undefined);
+// The pages that are made on the server take the colours, and have lines to copy.
+else {
+  watchTheme(() => undefined);
+  offerCopies();
+}

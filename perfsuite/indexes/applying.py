@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from perfsuite.indexes import planning
+from perfsuite.indexes.collecting import collect_soon
 from perfsuite.indexes.compare import CONFLICT, CREATE, Change
 from perfsuite.indexes.engines.base import Duplicates, Engine, Say
 from perfsuite.indexes.errors import DatabaseRefused
@@ -54,6 +55,8 @@ def apply(
             started = time.monotonic()
             engine.create(change.wanted, change.present, say)
             done(Created(change, time.monotonic() - started))
+    if creates:
+        collect_soon()
     return plan
 
 

@@ -67,7 +67,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Present:
-    """An index that is there. ``owner`` is django, constraint or nobody that we know; ``uses`` None where it is not counted."""
+    """An index that is there. ``owner`` is django, constraint or nobody that we know; ``uses`` None where it is not counted.
+
+    ``watched_uses`` are known since ``watched_since``, None if since when it is there is not known; see ``watching``.
+    """
 
     table: str
     name: str
@@ -79,6 +82,8 @@ class Present:
     uses: int | None = None
     since: datetime | None = None
     note: str = ""
+    watched_since: datetime | None = None
+    watched_uses: int | None = None
 
     @property
     def is_free(self) -> bool:

@@ -34,9 +34,16 @@ class IndexSettings(Section):
         60.0,
         minimum=0,
         maximum=86_400,
-        help="Seconds that PostgreSQL waits for a lock, or for transactions that are open, before a build is given up; "
+        help="Seconds that PostgreSQL or MySQL waits for a lock, or for transactions that are open, before a build is given up; "
         "0 waits for ever. Writes go on meanwhile.",
     )
     lock_retries: int = option(
         3, minimum=0, maximum=100, help="How often a build that was given up is tried again."
+    )
+    collect_every_s: int = option(
+        21_600,
+        minimum=0,
+        maximum=30 * 86_400,
+        help="Seconds between two collections of what tables hold and how their indexes are used, by one process of all; "
+        "0 collects nothing.",
     )

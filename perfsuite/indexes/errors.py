@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from perfsuite.exceptions import PerfsuiteError
 
+MAX_NAMED = 12
+
 
 class DeclarationError(PerfsuiteError, ValueError):
     """An index is declared in a way that cannot be meant."""
@@ -17,9 +19,11 @@ class DatabaseRefused(PerfsuiteError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that names the closest of ``known``, or all of them where none is close."""
+    """Return the end of a sentence that names the closest of ``known``, or the first of them where none is close."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
+    if len(names) > MAX_NAMED:
+        names[MAX_NAMED:] = [f"and {len(names) - MAX_NAMED} others"]
     return f"known are {', '.join(names)}." if names else "there are none."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from perfsuite.indexes import dropping, planning, registry
+from perfsuite.indexes import dropping, planning, registry, watching
 from perfsuite.indexes.compare import (
     CONFLICT,
+    CONSTRAINT,
     CREATE,
     UNSUPPORTED,
     Present,
@@ -38,6 +39,7 @@ class Entry:
     statement: str = ""
     source: str = ""
     present: Present | None = None
+    waste: str = ""  # what speaks for dropping it
 
     def as_dict(self) -> dict[str, object]:
         """Return the entry for machines."""
@@ -60,15 +62,20 @@ class Entry:
 def entries(engine: Engine, tables: Iterable[str] = ()) -> list[Entry]:
     """Return what is declared and what is there, of some tables or of all, by table and name."""
     only = set(tables)
-    resolved = resolve(registry.declarations(), engine.alias, engine.terms)
     with engine.session():
-        wanted = planning.translated(engine, [each for each in resolved if not only or each.table in only])
-        present = engine.present(only or None, usage=True)
+        present = watching.watched(engine, engine.present(only or None, usage=True))
+        return entries_of(engine, present, only)
+
+
+def entries_of(engine: Engine, present: list[Present], only: Collection[str] = ()) -> list[Entry]:
+    """Return the same of indexes that were read with their usage and have passed ``watching``."""
+    resolved = resolve(registry.declarations(), engine.alias, engine.terms)
+    wanted = planning.translated(engine, [each for each in resolved if not only or each.table in only])
     changes = compare(wanted, present, engine.rules)
     serving = {(c.present.table, c.present.name): c.wanted for c in changes if c.present and c.wanted}
     twice, longer = duplicates(present), redundant(present)
     found = [
-        _entry(engine, each, serving.get((each.table, each.name)), _note(each, twice, longer))
+        _entry(engine, each, serving.get((each.table, each.name)), _waste(each, twice, longer))
         for each in present
     ]
     found += [
@@ -99,8 +106,10 @@ def find(name: str, asked: list[str]) -> list[Entry]:
     return found
 
 
-def _entry(engine: Engine, present: Present, wanted: Wanted | None, note: str) -> Entry:
+def _entry(engine: Engine, present: Present, wanted: Wanted | None, waste: str) -> Entry:
     state = DECLARED if wanted else present.owner or "foreign"
+    unseen = "" if waste or present.owner == CONSTRAINT else dropping.not_yet(present)
+    note = "; ".join(filter(None, (waste or unseen, present.note)))
     if wanted and wanted.name != present.name:
         note = "; ".join(filter(None, (f"declared as {wanted.name}", note)))
     return Entry(
@@ -113,6 +122,7 @@ def _entry(engine: Engine, present: Present, wanted: Wanted | None, note: str) -
         wanted.statement if wanted else "",
         wanted.source if wanted else "",
         present,
+        waste,
     )
 
 
@@ -123,8 +133,8 @@ def _absent(engine: Engine, wanted: Wanted, state: str, reason: str) -> Entry:
     )
 
 
-def _note(present: Present, twice: dict[tuple[str, str], str], longer: dict[tuple[str, str], str]) -> str:
+def _waste(present: Present, twice: dict[tuple[str, str], str], longer: dict[tuple[str, str], str]) -> str:
+    if present.owner == CONSTRAINT:
+        return ""
     place = (present.table, present.name)
-    if present.owner == "constraint":
-        return present.note
-    return "; ".join(filter(None, (dropping.why(present, twice.get(place), longer.get(place)), present.note)))
+    return dropping.why(present, twice.get(place), longer.get(place))

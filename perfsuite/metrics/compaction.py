@@ -21,6 +21,7 @@ from uuid import UUID
 from perfsuite.metrics import leader
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.histogram import Histogram
+from perfsuite.metrics.identity import uuid_of
 from perfsuite.metrics.reading import Reading
 from perfsuite.metrics.storages import RESOLUTIONS, BucketRow, Span, Storage, get_storage
 
@@ -153,7 +154,7 @@ def _merged(storage: Storage, source: int, target: int, start: int) -> list[Buck
 
 
 def _row_id(resolution: int, start: int, series: str) -> UUID:
-    return UUID(bytes=blake2b(f"{resolution}:{start}:{series}".encode(), digest_size=16).digest())
+    return uuid_of(blake2b(f"{resolution}:{start}:{series}".encode(), digest_size=16).digest())
 
 
 def _floor(instant: int, step: int) -> int:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfsuite.metrics import lifecycle
-from perfsuite.metrics.query import Window
-from perfsuite.metrics.runs import runs
+from perfsuite.metrics.runs import Ran
 from perfsuite.metrics.storages import Storage, StoredFinding, StoredSighting, get_storage
 
 # How far the leader has merged sightings, in seconds since the epoch.
@@ -31,8 +30,8 @@ class FindingRow:
 
     ``state`` is "open", "ignored" or "resolved"; an open one with ``regressions`` was resolved that often and came back.
     ``evidence`` holds ``count`` (sightings), ``requests`` (runs of its route since it was first seen, but not while it was
-    resolved), ``saving_us_total``, ``saving_us_max``, and ``last``: the evidence of the latest sighting, its keys being those
-    of the kind. ``state_by`` is who set the state, "" if nobody did.
+    resolved; of a finding by time, runs of its statement there), ``saving_us_total``, ``saving_us_max``, and ``last``: the
+    evidence of the latest sighting, its keys being those of the kind. ``state_by`` is who set the state, "" if nobody did.
     """
 
     id: str
@@ -54,11 +53,19 @@ class FindingRow:
         """Whether it is open because it came back."""
         return self.state == lifecycle.OPEN and self.regressions > 0
 
+    @property
+    def remedy(self) -> str:
+        """The one change that mends it and others with the same: what its latest sighting names so, else itself."""
+        return str(self.evidence["last"].get("remedy") or self.id)
+
 
 def findings(
     state: str | None = None, kind: str | None = None, since: float | None = None
 ) -> list[FindingRow]:
-    """Return the findings in a state, of a kind, last seen at or after ``since``; the largest total saving first."""
+    """Return the findings in a state, of a kind, last seen at or after ``since``; what saves most in all first.
+
+    Those that one change mends stand together, and where their savings together belong.
+    """
     if state is not None and state not in lifecycle.STATES:
         raise ValueError(f"A finding's state is one of {', '.join(lifecycle.STATES)}, not {state!r}.")
     rows = [
@@ -69,7 +76,7 @@ def findings(
         and (since is None or row.last_seen >= since)
     ]
     rows.sort(key=lambda row: (-row.saving_us, -row.count, row.id))
-    return [_shown(row) for row in rows]
+    return _by_remedy([_shown(row) for row in rows])
 
 
 def finding(id: str) -> FindingRow | None:  # noqa: A002 - what it is called everywhere else
@@ -95,6 +102,17 @@ def set_state(id: str, state: str, by: str = "") -> None:  # noqa: A002 - what i
     raise RuntimeError(f"The finding {id!r} is changed by others all the time; try again.")
 
 
+def _by_remedy(rows: list[FindingRow]) -> list[FindingRow]:
+    """Return the rows, the largest first, in the order of what their remedies save."""
+    together: dict[tuple[str, str], list[FindingRow]] = {}
+    for row in rows:
+        together.setdefault((row.state, row.remedy), []).append(row)
+    of_each = sorted(
+        together.values(), key=lambda each: -sum(row.evidence["saving_us_total"] for row in each)
+    )
+    return [row for each in of_each for row in each]
+
+
 def _current(storage: Storage, ids: Sequence[str] | None = None) -> list[StoredFinding]:
     """Return the findings with what is not merged yet."""
     mark = storage.marks([MARK]).get(MARK, 0)
@@ -102,16 +120,16 @@ def _current(storage: Storage, ids: Sequence[str] | None = None) -> list[StoredF
     # The sightings first: what the leader merges between the two reads is then in both, and left out below.
     seen = by_finding(storage.sightings(max(mark, now - UNMERGED_S), None))
     held = {row.id: row for row in storage.findings(ids=ids)}
-    ran = runs(Window(max(mark, now - UNMERGED_S), now + 10)) if seen else {}
+    since, ran = max(mark, now - UNMERGED_S), Ran(now + 10)
     for each, rows in seen.items():
         if ids is not None and each not in ids:
             continue
         there = held.get(each)
         new = [row for row in rows if there is None or row.start >= there.merged_to]
         if new:
-            merged = lifecycle.advance(there, new, 0, now)
-            held[each] = merged._replace(runs=merged.runs + ran.get(merged.route, 0))
-    return list(held.values())
+            times = ran.of(there if there is not None else lifecycle.begun(new), since)
+            held[each] = lifecycle.advance(there, new, times, now)
+    return [row for row in held.values() if row.state != lifecycle.SUSPECTED]
 
 
 def _unmerged_only(storage: Storage, id: str) -> StoredFinding | None:  # noqa: A002 - as above

@@ -67,6 +67,11 @@ def _log(message: str, value: str, exc: BaseException | None = None) -> None:
         logger.error(message, value, exc_info=exc)
 
 
+def registered() -> list[Guard]:
+    """Return the guards of all hooks."""
+    return list(_guards)
+
+
 def take_failures() -> dict[str, int]:
     """Return the failures by hook since the last call."""
     taken: dict[str, int] = {}

@@ -18,7 +18,12 @@ def describe(kind: str, labels: tuple[str, ...]) -> SeriesRow:
 
 def row_id(writer: str, *about: str) -> UUID:
     """Return the id of what one flush of one process writes about something."""
-    return UUID(bytes=digest(16, writer, *about))
+    return uuid_of(digest(16, writer, *about))
+
+
+def uuid_of(hashed: bytes) -> UUID:
+    """Return 16 bytes of a hash as the UUID of a name; MariaDB refuses one that is of no version."""
+    return UUID(bytes=hashed, version=5)
 
 
 def digest(size: int, *parts: str) -> bytes:

@@ -113,8 +113,8 @@ def tick() -> None:
             logger.info("The lead went to another process.")
         except StoreUnavailable as exc:
             logger.debug("No leader now: %s", exc)
-        except Exception:
-            logger.exception("The leader's round failed.")
+        except Exception as exc:
+            logger.log(_level(exc), "The leader's round failed.", exc_info=True)
 
 
 def resign() -> None:
@@ -138,8 +138,16 @@ def _run_if_due(job: Job) -> None:
         job.run()
     except (LeaseLost, StoreUnavailable):
         raise
-    except Exception:
-        logger.exception("The job %s failed; it runs again when it is next due.", job.name)
+    except Exception as exc:
+        logger.log(
+            _level(exc), "The job %s failed; it runs again when it is next due.", job.name, exc_info=True
+        )
+
+
+def _level(exc: Exception) -> int:
+    """Return at which level ``exc`` is logged: a process that ends refuses new threads, which is no fault of the job."""
+    ends = isinstance(exc, RuntimeError) and "interpreter shutdown" in str(exc)
+    return logging.DEBUG if ends else logging.ERROR
 
 
 def _reset() -> None:

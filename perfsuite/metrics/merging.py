@@ -16,8 +16,7 @@ from perfsuite.metrics import leader, lifecycle
 from perfsuite.metrics.compaction import Checkpoint, watermark
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.findings import MARK, TRIES, by_finding
-from perfsuite.metrics.query import Window
-from perfsuite.metrics.runs import runs
+from perfsuite.metrics.runs import Ran
 from perfsuite.metrics.storages import Storage, StoredFinding, StoredSighting, get_storage
 
 MERGE_EVERY_S = 20
@@ -27,6 +26,8 @@ TRIM_CHUNK = 1_000
 # How long exemplars and resolved findings are kept; open ones on routes that nobody requests any more go with the daily rows.
 KEEP_EXEMPLARS_S = 7 * 86_400
 KEEP_RESOLVED_S = 90 * 86_400
+# A week has each night's report, and the weekly one, once more.
+KEEP_SUSPECTED_S = 8 * 86_400
 SLOWEST = 5
 RECENT = 5
 
@@ -51,6 +52,7 @@ def trim(now: float | None = None, checkpoint: Checkpoint = leader.still_leads) 
     return {
         "sightings": gone + chunk,
         "findings": storage.trim_findings(lifecycle.RESOLVED, instant - KEEP_RESOLVED_S, TRIM_CHUNK)
+        + storage.trim_findings(lifecycle.SUSPECTED, instant - KEEP_SUSPECTED_S, TRIM_CHUNK)
         + storage.trim_findings(lifecycle.OPEN, instant - keep_open_s, TRIM_CHUNK),
         "exemplars": storage.trim_exemplars(instant - KEEP_EXEMPLARS_S, SLOWEST, RECENT),
     }
@@ -88,25 +90,15 @@ def _merge_next(storage: Storage, checkpoint: Checkpoint) -> bool:
 
 
 def _merge(storage: Storage, seen: Mapping[str, Sequence[StoredSighting]], start: int, end: int) -> None:
-    held = {row.id: row for row in storage.findings(states=(lifecycle.OPEN, lifecycle.IGNORED))}
+    unsettled = (lifecycle.OPEN, lifecycle.IGNORED, lifecycle.SUSPECTED)
+    held = {row.id: row for row in storage.findings(states=unsettled)}
+    # Of resolved ones, those that may be about to come back.
+    late = storage.findings(states=(lifecycle.RESOLVED,), since=start - KEEP_SUSPECTED_S)
+    held.update({row.id: row for row in late if lifecycle.is_pending(row)})
     held.update({row.id: row for row in storage.findings(ids=[each for each in seen if each not in held])})
-    stretch = Stretch(start, end)
+    ran = Ran(end)
     for each in {**held, **seen}:
-        _advance(storage, each, held.get(each), seen.get(each, ()), stretch)
-
-
-class Stretch:
-    """The stretch that is merged, and how often each route ran in it, which is asked once for all findings."""
-
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end = start, end
-        self._counted: dict[int, dict[str, int]] = {}
-
-    def runs(self, route: str, since: int) -> int:
-        """Return how often a route ran from ``since`` to the end."""
-        if since not in self._counted:
-            self._counted[since] = runs(Window(since, self.end))
-        return self._counted[since].get(route, 0)
+        _advance(storage, each, held.get(each), seen.get(each, ()), start, ran)
 
 
 def _advance(
@@ -114,17 +106,18 @@ def _advance(
     each: str,
     held: StoredFinding | None,
     sightings: Sequence[StoredSighting],
-    stretch: Stretch,
+    start: int,
+    ran: Ran,
 ) -> None:
     for _ in range(TRIES):
-        if held is not None and held.merged_to >= stretch.end:
+        if held is not None and held.merged_to >= ran.end:
             return  # a leader that did not come to the end has done this one
         if held is None and not sightings:
             return  # it was trimmed a moment ago
-        since = stretch.start if held is None else max(stretch.start, held.merged_to)
+        since = start if held is None else max(start, held.merged_to)
         new = [row for row in sightings if row.start >= since]
-        route = held.route if held is not None else lifecycle.begun(new).route
-        after = lifecycle.advance(held, new, stretch.runs(route, since), stretch.end)
+        times = ran.of(held if held is not None else lifecycle.begun(new), since)
+        after = lifecycle.advance(held, new, times, ran.end)
         # Where nothing happened, nothing is written: what is counted next time begins at the mark again.
         if held is not None and not new and after._replace(merged_to=held.merged_to) == held:
             return

@@ -157,6 +157,7 @@ class Finding(models.Model):
         OPEN = "open"
         IGNORED = "ignored"
         RESOLVED = "resolved"
+        SUSPECTED = "suspected"
 
     id = models.CharField(primary_key=True, max_length=32, editable=False)
     kind = models.CharField(max_length=60)

@@ -118,10 +118,12 @@ def series_of(kind: str, window: Window, step: int, labels: Iterable[tuple[str, 
     return _points(_steps(storage, kind, window, step, ids) if ids else (), window, step)
 
 
-def series_by(kind: str, window: Window, step: int, by: str) -> dict[str, list[Histogram]]:
+def series_by(
+    kind: str, window: Window, step: int, by: str, where: Mapping[str, str] | None = None
+) -> dict[str, list[Histogram]]:
     """Return a series, as ``series`` does, for each value of the label ``by``; one read for all of them."""
     storage = reading()
-    cells = list(_steps(storage, kind, window, step))
+    cells = list(_matching(storage, _steps(storage, kind, window, step), where))
     labels = _labels(storage, kind, [cell.series for cell in cells], (by,))
     lines: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -232,7 +234,10 @@ def _tiles(storage: Reading, window: Window, coarsest: int = RESOLUTIONS[-1]) ->
 
     A start that lies where finer rows have expired is moved back to the start of the row that still holds it.
     """
-    marks = watermarks(storage)
+    return storage.tiled((window, coarsest), lambda: _tiled(watermarks(storage), window, coarsest))
+
+
+def _tiled(marks: Mapping[int, int], window: Window, coarsest: int) -> list[Span]:
     usable = [r for r in RESOLUTIONS if r == RESOLUTIONS[0] or (r <= coarsest and r in marks)]
     kept = _kept(marks)
     at = window.start
@@ -245,11 +250,12 @@ def _tiles(storage: Reading, window: Window, coarsest: int = RESOLUTIONS[-1]) ->
             spans.append(Span(RESOLUTIONS[0], at, window.end))
             break
         size = _largest_at(at, window.end, usable, marks, kept)
-        if spans and spans[-1].resolution == size and spans[-1].end == at:
-            spans[-1] = spans[-1]._replace(end=at + size)
+        end = at + size * _alike(at, size, window.end, marks, kept)
+        if spans and spans[-1].resolution == size:
+            spans[-1] = spans[-1]._replace(end=end)
         else:
-            spans.append(Span(size, at, at + size))
-        at += size
+            spans.append(Span(size, at, end))
+        at = end
     return spans
 
 
@@ -281,6 +287,17 @@ def _largest_at(
         ]
         size = min(older, default=size)
     return size
+
+
+def _alike(at: int, size: int, end: int, marks: Mapping[int, int], kept: Mapping[int, int]) -> int:
+    """Return for how many rows of ``size`` in a row ``_largest_at`` says the same at least; it need not be asked before."""
+    # What it says changes where coarser rows begin, and where it compares with.
+    changes = [at + r - at % r for r in RESOLUTIONS if r > size and marks.get(r, 0) > at]
+    changes += [
+        instant for r in RESOLUTIONS for instant in (marks.get(r, 0), marks.get(r, 0) - r + 1, end - r + 1)
+    ]
+    first = min((instant for instant in (*changes, *kept.values()) if instant > at), default=end)
+    return max(1, -(-(min(first, end) - at) // size))
 
 
 def _matching(storage: Reading, cells: Iterable[Cell], where: Mapping[str, str] | None) -> Iterable[Cell]:

@@ -66,6 +66,15 @@ class Tally:
             return "/" + str(match.route)
         return NOT_FOUND if status == 404 else MIDDLEWARE
 
+    def encloses(self, inner: Tally) -> None:
+        """Be told of a request that begins while this tally is the one in hand, as one of a test's client does.
+
+        Whoever follows this tally's statements, by what is put in the place of ``held``, then follows those of that one too.
+        """
+        enclose = getattr(self.held, "encloses", None)
+        if enclose is not None:
+            enclose(inner)
+
     def statements(self) -> tuple[int, float]:
         """Return how many statements there were and the seconds they took."""
         if not self.held:

@@ -163,7 +163,11 @@ def begin(request: HttpRequest) -> Span | None:
     if not _guard.on:
         return None
     try:
-        return Span(request)
+        span = Span(request)
+        outer = current.get()
+        if outer is not None:
+            outer.encloses(span.tally)
+        return span
     except Exception as exc:  # noqa: BLE001 - the guard's
         _guard.failed(exc)
         return None

@@ -12,8 +12,6 @@ from django.urls import URLPattern, path
 
 from perfsuite.panel import views
 from perfsuite.panel.models import Dashboard
-from perfsuite.panel.pages.answers import in_admin
-from perfsuite.panel.pages.routes import PAGES
 from perfsuite.panel.place import Place
 
 if TYPE_CHECKING:
@@ -28,6 +26,10 @@ class DashboardAdmin(Base):
 
     def get_urls(self) -> list[URLPattern]:
         """Return the pages and the JSON; there is nothing to add, change or delete."""
+        # Loaded with the URLs, which commands have no need of.
+        from perfsuite.panel.pages.answers import in_admin
+        from perfsuite.panel.pages.routes import PAGES
+
         return [
             path("", self._of_site(self.changelist_view), name="perfsuite_panel_dashboard_changelist"),
             path("data/", self._data, name="perfsuite_panel_dashboard_data"),

@@ -27,6 +27,7 @@ DEFAULT_CARDS = (
     "perfsuite.panel.cards.caching.Memory",
     "perfsuite.panel.cards.caching.Caches",
     "perfsuite.panel.cards.pools.Pools",
+    "perfsuite.panel.cards.pools.Databases",
     "perfsuite.panel.cards.operations.Operations",
     "perfsuite.panel.cards.health.Health",
 )

@@ -11,7 +11,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.urls import reverse
 
-TABS = (("index", "Overview"), ("queries", "Queries"), ("findings", "Findings"))
+TABS = (("index", "Overview"), ("queries", "Queries"), ("findings", "Findings"), ("indexes", "Indexes"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Place:
         cast(Any, request).current_app = self.site.name
         tabs = [
             {
-                "url": self.url(name, range="" if name == "findings" else range_id),
+                "url": self.url(name, range="" if name in ("findings", "indexes") else range_id),
                 "title": shown,
                 "is_current": name == tab,
             }

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.db.models import Field, Model
 
+from perfsuite.queries.callsite import MAKING
 from perfsuite.queries.fingerprint import Shape
-from perfsuite.queries.repeats import READS, Found, Site, written_table
+from perfsuite.queries.repeats import CHATTY, READS, Found, Site, written_table
 
 Column = tuple[str, str]
 
@@ -42,22 +43,13 @@ class Reading(NamedTuple):
 
 def advise(found: Found) -> Advice:
     """Return what to do about a finding."""
-    if found.kind == "chatty":
+    if found.kind == CHATTY:
         return Advice(
             "",
             "fewer statements",
             f"This request ran {found.count} different statements; it should need fewer.",
         )
     return _advice(found.kind, found.shape, found.site)
-
-
-def advise_slow(shape: Shape) -> Advice:
-    """Return what to do about a slow statement."""
-    table = written_table(shape) or reading_of(shape).table
-    about = _label(table)
-    return Advice(
-        about, "look at its plan", f"A statement on {about or 'the database'} is slow: look at its plan."
-    )
 
 
 @lru_cache(maxsize=1_000)
@@ -68,18 +60,25 @@ def _advice(kind: str, shape: Shape, site: Site) -> Advice:
 
 def _about(kind: str, shape: Shape, site: Site) -> tuple[str, str]:
     if kind == "duplicate":
-        return _label(reading_of(shape).table), "hoist or cache"
+        if site.relation and not site.by:  # of different rows that refer to the same one
+            return site.relation, _code_of_field(site)
+        return label_of(reading_of(shape).table), "hoist or cache"
     if shape.operation not in READS:
-        return _label(written_table(shape)), _code_of_writes(shape)
+        return label_of(written_table(shape)), _code_of_writes(shape)
     if site.relation:
         return site.relation, _code_of_field(site)
     reading = reading_of(shape)
+    if site.one_owner:
+        reading, site = _without_owner(reading, site.owner), site._replace(owner="")
+    elif site.fixed and (not site.owner or site.act in MAKING):
+        reading = _without_fixed(reading, site.fixed)
     act = reading.computes or (site.act if site.act in ("count", "exists", "aggregate") else "")
-    model = _models().get(reading.table)
+    model = models().get(reading.table)
     by_generic = model is not None and _generic_field(reading, model) and not _generic_sources(model, reading)
-    if site.by != "raw" and not by_generic and (related := _relation(reading, model, site.owner)):
-        label, accessor, own = related
-        return f"{label}.{accessor}", _code_of_relation(accessor, act, reading, own)
+    is_plain = site.by != "raw" and site.act not in MAKING and not by_generic
+    if is_plain and (related := _relation(reading, model, site.owner)):
+        label, accessor, name, own = related
+        return f"{label}.{accessor}", _code_of_relation(accessor, name, act, reading, own)
     return _code_of_lookup(reading, model, act, site)
 
 
@@ -97,16 +96,19 @@ def _code_of_field(site: Site) -> str:
     return f'prefetch_related("{name}")' if site.by == "generic" else f'select_related("{name}")'
 
 
-def _code_of_relation(accessor: str, act: str, reading: Reading, own: int) -> str:
-    """Return how the rows of a relation come with those they belong to; ``own`` conditions are the relation's."""
+def _code_of_relation(accessor: str, name: str, act: str, reading: Reading, own: int) -> str:
+    """Return how the rows of a relation come with those they belong to; ``own`` conditions are the relation's.
+
+    What is computed names the relation as filters do, which is another name where it has no ``related_name``.
+    """
     if act == "count":
-        return f'annotate(Count("{accessor}"))'
+        return f'annotate(Count("{name}"))'
     if act == "exists":
         return "annotate(Exists(...))"
     if act in ("sum", "avg", "min", "max"):
-        return f'annotate({act.capitalize()}("{accessor}__{reading.computed}"))'
+        return f'annotate({act.capitalize()}("{name}__{reading.computed}"))'
     if act == "aggregate":
-        return f'annotate(...("{accessor}"))'
+        return f'annotate(...("{name}"))'
     if reading.conditions > own:
         return f'prefetch_related(Prefetch("{accessor}", queryset=...))'
     return f'prefetch_related("{accessor}")'
@@ -124,7 +126,8 @@ def _code_of_lookup(reading: Reading, model: type[Model] | None, act: str, site:
     if site.by == "raw":
         return about, f"WHERE {column or '...'} IN (...)"
     if act == "count":
-        return about, f'values("{name}").annotate(Count("pk"))'
+        shown = f'"{name}"' if name else "..."
+        return about, f'values({shown}).annotate(Count("pk"))'
     if field is not None and field.primary_key:
         return about, "in_bulk()"
     return about, f"filter({name or '...'}__in=[...])"
@@ -146,6 +149,8 @@ _SENTENCES = {
 
 def _sentence(kind: str, about: str, code: str) -> str:
     about = about or "The database"
+    if kind == "duplicate" and code.startswith("select_related"):
+        return f"{about} is read for each row, the same each time: add .{code} to the queryset of these rows, or read it once."
     if kind == "duplicate":
         return f"{about} is read again with the same parameters: read it once and pass it on, or cache it."
     return _SENTENCES[re.split(r"[ (]", code, maxsplit=1)[0]].format(about=about, code=code)
@@ -155,7 +160,8 @@ def _sentence(kind: str, about: str, code: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _models() -> dict[str, type[Model]]:
+def models() -> dict[str, type[Model]]:
+    """Return the models by their tables."""
     made: dict[str, type[Model]] = {}
     for model in apps.get_models(include_auto_created=True):
         if not model._meta.proxy:
@@ -163,8 +169,9 @@ def _models() -> dict[str, type[Model]]:
     return made
 
 
-def _label(table: str) -> str:
-    model = _models().get(table)
+def label_of(table: str) -> str:
+    """Return the label of a table's model, else the table."""
+    model = models().get(table)
     return model._meta.label if model is not None else table
 
 
@@ -174,8 +181,9 @@ def _field_of(model: type[Model], column: str) -> Field[Any, Any] | None:
     )
 
 
-def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[str, str, int] | None:
-    """Return the model and the name of the relation whose rows are read, and how many conditions are the relation's own."""
+def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[str, str, str, int] | None:
+    """Return the model of the relation whose rows are read, its names as an attribute and in filters, and how many conditions are
+    the relation's own."""
     if model is None:
         return None
     for source in (*_generic_sources(model, reading), *_sources(reading, owner)):
@@ -185,8 +193,31 @@ def _relation(reading: Reading, model: type[Model] | None, owner: str) -> tuple[
             if own:
                 accessor = field.get_accessor_name() if hasattr(field, "get_accessor_name") else field.name
                 if accessor and not str(accessor).endswith("+"):
-                    return source._meta.label, str(accessor), own
+                    return source._meta.label, str(accessor), field.name, own
     return None
+
+
+def _without_owner(reading: Reading, owner: str) -> Reading:
+    """Return what is compared beside the owner, which is the same row each time: the repetitions go over something else.
+
+    The manager's own condition is the first one, where two keys lead to its model.
+    """
+    columns, found = [], False
+    for table, column in reading.columns:
+        model = models().get(table)
+        field = _field_of(model, column) if model is not None else None
+        related = getattr(field, "related_model", None)
+        is_owner = related is not None and not isinstance(related, str) and related._meta.label == owner
+        if found or not is_owner:
+            columns.append((table, column))
+        found = found or is_owner
+    return reading._replace(columns=tuple(columns))
+
+
+def _without_fixed(reading: Reading, fixed: tuple[str, ...]) -> Reading:
+    """Return what is compared with other values each time, as far as that is known."""
+    columns = tuple(each for each in reading.columns if ".".join(each) not in fixed)
+    return reading._replace(columns=columns) if columns else reading
 
 
 def _column(model: type[Model], name: str) -> str:
@@ -208,7 +239,7 @@ def _generic_sources(model: type[Model], reading: Reading) -> list[type[Model]]:
     """Return the model that has a generic relation to this one, which its statements do not tell, if only one has."""
     found = [
         other
-        for other in _models().values()
+        for other in models().values()
         for field in other._meta.private_fields
         if field.one_to_many and field.related_model is model and _conditions_of(field, model, reading)
     ]
@@ -224,7 +255,7 @@ def _sources(reading: Reading, owner: str) -> Iterator[type[Model]]:
             return
         return
     for table, column in reading.columns:
-        model = _models().get(table)
+        model = models().get(table)
         field = _field_of(model, column) if model is not None else None
         if field is not None and field.related_model is not None and not isinstance(field.related_model, str):
             yield field.related_model
@@ -269,7 +300,7 @@ _OPERATORS = re.compile(
 _NAMED_BY_WITH = re.compile(
     r"""(?:\bWITH|\bRECURSIVE|,) ["`]?(\w+)["`]?(?: ?\([^()]*\))? AS \(""", re.IGNORECASE
 )
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_BRACES = re.compile(r"(?<!sort)\{([^{}]*)\}")
 
 
 @lru_cache(maxsize=1_000)
@@ -307,7 +338,7 @@ def _reading_of_command(text: str) -> Reading:
     columns = []
     for path in paths:
         parts = [part.lstrip("$") for part in path.split(".") if not _OPERATORS.fullmatch(part)]
-        if len(parts) > 1 and parts[0] in _models():  # joined by $lookup
+        if len(parts) > 1 and parts[0] in models():  # joined by $lookup
             columns.append((parts[0], parts[1]))
         elif parts:
             columns.append((table, parts[0] if parts[0] != "_id" else _key_column(table)))
@@ -316,5 +347,5 @@ def _reading_of_command(text: str) -> Reading:
 
 def _key_column(table: str) -> str:
     """Return the column of a collection's key; django-mongodb-backend keeps it as ``_id``."""
-    model = _models().get(table)
+    model = models().get(table)
     return _column(model, model._meta.pk.name) if model is not None and model._meta.pk is not None else "_id"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.apps import AppConfig
 
 from perfsuite.optional import available
+
+EXPLAIN_EVERY_S = 60.0
 
 
 class QueriesConfig(AppConfig):
@@ -26,20 +29,33 @@ class QueriesConfig(AppConfig):
         from perfsuite.metrics import leader, runs
         from perfsuite.queries import checks, kinds, pools, sql, tenant_guard  # noqa: F401 - checks register themselves
         from perfsuite.queries.conf import QuerySettings
-        from perfsuite.queries.explain import daily
 
         conf.register(QuerySettings)
         sql.follow_settings()
         tenant_guard.follow_settings()
         pools.install()
-        leader.register_job("queries.explain", daily.EVERY_S, daily.explain_slow)
+        leader.register_job("queries.explain", EXPLAIN_EVERY_S, _explain_slow)
         runs.register_kind(kinds.OUTSIDE)
+        runs.register_subjects(kinds.FINGERPRINT, ("fingerprint", "alias", "route"))
 
     @staticmethod
     def _observe_mongodb() -> None:
         from perfsuite.metrics.conf import MetricsSettings
 
-        if available("pymongo") and MetricsSettings.get().enabled:
+        # A client that a test makes is observed in any case: perfsuite.testing may ask, and it is too late then.
+        if available("pymongo") and (MetricsSettings.get().enabled or _is_tested()):
             from perfsuite.queries import mongo
 
             mongo.register()
+
+
+def _explain_slow() -> object:
+    # Loaded by the process that leads, when it is due: it is a third of what the app imports.
+    from perfsuite.queries.explain import daily
+
+    return daily.explain_slow()
+
+
+def _is_tested() -> bool:
+    """Tell whether this process is there to run tests; its test environment is not set up yet."""
+    return "pytest" in sys.modules or sys.argv[1:2] == ["test"]

@@ -1,4 +1,4 @@
-"""Which line of the host's code runs a statement, and through which relation; by raw frames, in two or three microseconds.
+"""Which line of the host's code runs a statement, and through which relation; by raw frames, in microseconds.
 
 A traceback would cost thirty times as much. The host's code is what lies outside of site-packages, Django, perfsuite and the
 standard library; where there is none on the way, as in an application that is installed itself, the nearest other package stands
@@ -11,72 +11,94 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import os
 import sys
-import sysconfig
+from operator import attrgetter
 from types import CodeType, FrameType
 from typing import Any
 
-import django
-from django.conf import settings
-
-import perfsuite
+from perfsuite.queries.files import (
+    FORM,
+    HOST,
+    PACKAGE,
+    QUERY,
+    RELATED,
+    SKIP,
+    STOP,
+    THREAD,
+    kinds,
+    learn,
+    shown,
+)
+from perfsuite.queries.fingerprint import MAX_CACHED_CHARS
 from perfsuite.queries.repeats import NOWHERE, Site
+from perfsuite.queries.sameness import hashes_of, key_of_row, owner_of
 
 # Deeper stacks are not followed to their end; a template's includes, each some ten frames, fit in.
 MAX_FRAMES = 400
 # Of so many tasks at most it is asked whether they wait for a statement.
 MAX_TASKS = 1_000
-MAX_FILES = 5_000
 # So often in a row from one line, and a statement is taken to come from there.
 STEADY = 6
+# Of so many sites of a statement at most it is followed whether their owner changes.
+MAX_OWNERS = 50
+# Statements of more parameters are not followed to see which of them change.
+MAX_COMPARED = 12
+# Of so many statements, none of them very long, it is remembered from where they came last.
+MAX_KNOWN = 1_000
 
 
 _getframe = sys._getframe  # noqa: SLF001 - the only way to a frame that costs nothing
-_SKIP, _HOST, _PACKAGE, _STOP, _THREAD, _QUERY, _ORM, _RELATED, _FORM = range(9)
-_DJANGO = os.path.dirname(django.__file__) + os.sep
-_PERFSUITE = os.path.dirname(perfsuite.__file__) + os.sep
-_LIBRARIES = tuple(
-    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")}
-    | {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")}
-)
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-# Packages between Django and a server; never the place where a statement comes from.
-_DRIVERS = frozenset([
-    "asgiref", "psycopg", "psycopg2", "psycopg_pool", "MySQLdb", "pymysql", "oracledb", "pymongo", "bson", "djongo", "sqlparse",
-    "django_mongodb_backend", "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress", "whitenoise", "celery", "debug_toolbar",
-])  # fmt: skip
-_OF_DJANGO = {
-    "core/handlers/exception.py": _STOP,
-    "core/management/base.py": _STOP,
-    "db/models/query.py": _QUERY,
-    "db/models/query_utils.py": _RELATED,
-    "db/models/fields/related_descriptors.py": _RELATED,
-    "contrib/contenttypes/fields.py": _RELATED,
-}
+# Calls that ask for a row only to make it where there is none.
+MAKING = ("get_or_create", "update_or_create")
 _ACTS = frozenset(
-    ["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator"]
+    ["count", "exists", "aggregate", "_fetch_all", "update", "_update", "delete", "get", "iterator", *MAKING]
 )
-_kinds: dict[str, int] = {}
-_shown: dict[str, str] = {}
+_SEVERAL = object()
+# By statement: what Seen has found out of its place in another request, in the order of Seen.PLACE.
+_known: dict[Any, tuple[Any, ...]] = {}
 
 
 class Seen:
     """A statement's text in one request: how often it came, and from where it came last.
 
+    It begins with the place that the text came from in an earlier request: to see that it comes from there again costs a small
+    part of a walk up the stack.
+
     ``same`` counts how often in a row it came from there. Once it is steady, only each eighth is looked at: a loop goes on.
+    Which row's manager was asked is compared until another one was: what a loop goes over changes, and a tenant does not.
     """
 
-    __slots__ = ("code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "same", "site")
+    __slots__ = (
+        "changing", "code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "owner_code", "owner_depth",
+        "owners", "same", "site", "values", "what",
+    )  # fmt: skip
+    PLACE = attrgetter(
+        "site", "code", "instruction", "depth", "descriptor", "descriptor_depth", "owner_code", "owner_depth"
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, what: Any = None) -> None:
+        self.what = what
         self.count = 1
-        self.same = 0
-        self.depth = self.descriptor_depth = 0
-        self.code: CodeType | None = None
-        self.instruction = 0
-        self.descriptor: Any = None
-        self.site = NOWHERE
+        self.site: Site
+        self.code: CodeType | None
+        self.instruction: int
+        self.depth: int
+        self.descriptor: Any
+        self.descriptor_depth: int
+        self.owner_depth: int
+        # The frame that tells the owner, which is None once it is not followed any more, and the owner of each site.
+        self.owner_code: CodeType | None
+        (
+            self.site, self.code, self.instruction, self.depth,
+            self.descriptor, self.descriptor_depth, self.owner_code, self.owner_depth,
+        ) = _known.get(what, _NO_PLACE)  # fmt: skip
+        # That it comes from a known place is its first look there.
+        self.same = 0 if self.code is None else -1
+        self.owners: dict[Site, object] | None = None
+        # Of each site the hashes of the first parameters, and the places of those that were the same since.
+        self.values: dict[Site, tuple[tuple[Any, ...], tuple[int, ...]]] = {}
+        # The site at which none was.
+        self.changing: Site | None = None
 
     # Hot path: benchmarks/overhead.py
     def again(self) -> Site:
@@ -86,7 +108,8 @@ class Seen:
                 frame = _getframe(self.depth)
             except ValueError:  # a shorter stack
                 return self._look()
-            if frame.f_code is self.code and frame.f_lasti == self.instruction:
+            is_there = frame.f_code is self.code and frame.f_lasti == self.instruction
+            if is_there and (self.owner_code is None or self._follows_owner()):
                 self.same += 1
                 if self.descriptor is None:
                     return self.site
@@ -100,21 +123,94 @@ class Seen:
             return self._look()
         return self.site
 
+    # Hot path: benchmarks/overhead.py
+    def compare(self, params: Any) -> Site:
+        """Return the site, with the places of the parameters that have been the same each time it came from there."""
+        site = self.site
+        # The first ones tell it mostly; those between are left out for speed, and all that come once nothing stays the same.
+        if (
+            2 < self.same < STEADY
+            or site is self.changing
+            or site.relation
+            or params.__class__ is not tuple
+            or len(params) > MAX_COMPARED
+        ):
+            return site
+        return self._compare_values(site, params)
+
+    def _compare_values(self, site: Site, params: tuple[Any, ...]) -> Site:
+        hashes = hashes_of(params)
+        bare = site._replace(fixed=()) if site.fixed else site
+        before = self.values.get(bare)
+        if before is None:
+            if len(self.values) < MAX_OWNERS:
+                self.values[bare] = hashes, tuple(range(len(params)))
+            return site
+        first, places = before
+        fixed = tuple([place for place in places if hashes[place : place + 1] == first[place : place + 1]])
+        if fixed != places:
+            self.values[bare] = first, fixed
+        if fixed != site.fixed:
+            site = self.site = bare._replace(fixed=fixed) if fixed else bare
+        if not fixed:
+            self.changing = site
+        return site
+
     def _look(self) -> Site:
-        self.code = self.descriptor = None
+        self.code = self.descriptor = self.owner_code = None
         self.same = 0
-        self.site = _Look(self).site(_getframe(2))
+        look = _Look(self)
+        self.site = look.site(_getframe(2))
+        place = self.PLACE(self)
+        if place[1] is not None and self.what is not None and len(self.what) <= MAX_CACHED_CHARS:
+            if len(_known) >= MAX_KNOWN:
+                _known.clear()
+            _known[self.what] = place
+        if look.instance is not None:
+            self._compare(look.instance)
         return self.site
+
+    def _follows_owner(self) -> bool:
+        """Compare the owner, and tell whether its frame is where it was."""
+        frame = _getframe(self.owner_depth + 1)
+        if frame.f_code is not self.owner_code:
+            return False
+        self._compare(owner_of(frame.f_locals.get("self")))
+        return True
+
+    def _compare(self, instance: Any) -> None:
+        """Note whether the owner is the one that it always was here."""
+        key = key_of_row(instance)
+        site = self.site
+        if site.one_owner or site.fixed:
+            site = site._replace(one_owner=False, fixed=())
+        if self.owners is None:
+            self.owners = {}
+        before = self.owners.get(site)
+        if before is None:
+            if len(self.owners) < MAX_OWNERS:
+                self.owners[site] = key
+        elif before is not _SEVERAL and before == key:
+            self.site = site._replace(one_owner=True)
+            return
+        else:
+            self.owners[site] = _SEVERAL
+            self.owner_code = None
+        self.site = site
+
+
+_NO_PLACE = (NOWHERE, None, 0, 0, None, 0, None, 0)
 
 
 class _Look:
     """One walk up the stack."""
 
-    __slots__ = ("act", "by", "is_orm", "owner", "package", "relation", "seen")
+    __slots__ = ("act", "by", "instance", "is_orm", "owner", "package", "relation", "seen")
 
     def __init__(self, seen: Seen | None = None) -> None:
         self.seen = seen
         self.relation = self.owner = self.act = self.by = ""
+        self.instance: Any = None
         self.is_orm = False
         self.package: FrameType | None = None
 
@@ -122,16 +218,16 @@ class _Look:
         """Return the site of the statement that ``frame`` runs."""
         depth, found = 1, None  # as seen from Seen.again
         while frame is not None and depth < MAX_FRAMES:
-            kind = _kinds.get(frame.f_code.co_filename)
+            kind = kinds.get(frame.f_code.co_filename)
             if kind is None:
-                kind = _learn(frame.f_code.co_filename)
-            if kind != _SKIP:
-                if kind == _HOST:
+                kind = learn(frame.f_code.co_filename)
+            if kind != SKIP:
+                if kind == HOST:
                     found = frame
                     break
-                if kind == _STOP:
+                if kind == STOP:
                     break
-                if kind == _THREAD:
+                if kind == THREAD:
                     if frame.f_code.co_name == "thread_handler":
                         found = self._frame_of_task(frame)
                         return self._made(found or self.package)
@@ -147,35 +243,39 @@ class _Look:
         where = ""
         if frame is not None:
             code = frame.f_code
-            where = f"{_short(code.co_filename)}:{frame.f_lineno} in {code.co_name}"
+            where = f"{shown(code.co_filename)}:{frame.f_lineno} in {code.co_name}"
         by = self.by or ("" if self.is_orm else "raw")
         return Site(where, self.relation, self.owner, self.act, by)
 
     def _note(self, kind: int, frame: FrameType, depth: int) -> None:
         """Take from a frame that is not the host's what it tells about the statement."""
-        if kind == _PACKAGE:
+        if kind == PACKAGE:
             if self.package is None:
                 self.package = frame
             return
-        if kind == _FORM:
+        if kind == FORM:
             self.by = self.by or "form"
             return
         self.is_orm = True
         name = frame.f_code.co_name
         if name == "bulk_create":
             # Some backends insert row by row all the same; but an add() to a relation is the host's loop.
-            if _kinds.get(getattr(frame.f_back, "f_code", frame.f_code).co_filename) != _RELATED:
+            if kinds.get(getattr(frame.f_back, "f_code", frame.f_code).co_filename) != RELATED:
                 self.by = self.by or "form"
-        elif kind == _QUERY and name in _ACTS:
+        elif kind == QUERY and name in _ACTS:
             queryset = frame.f_locals.get("self")
-            self.act = self.act or name
+            self.act = name if name in MAKING else self.act or name
             if hasattr(queryset, "raw_query"):
                 self.by = "raw"
-            instance = (getattr(queryset, "_hints", None) or {}).get("instance")
-            if instance is not None and not self.owner:
-                self.owner = type(instance)._meta.concrete_model._meta.label
-        elif kind == _RELATED and name == "__get__" and not self.relation:
+            if self.instance is None and (instance := owner_of(queryset)) is not None:
+                self._note_owner(instance, frame, depth)
+        elif kind == RELATED and name == "__get__" and not self.relation:
             self._read(frame.f_locals.get("self"), depth)
+
+    def _note_owner(self, instance: Any, frame: FrameType, depth: int) -> None:
+        self.owner, self.instance = type(instance)._meta.concrete_model._meta.label, instance
+        if self.seen is not None:
+            self.seen.owner_code, self.seen.owner_depth = frame.f_code, depth
 
     def _read(self, descriptor: Any, depth: int) -> None:
         """Note the field that is read."""
@@ -209,12 +309,12 @@ class _Look:
 
     def _nearest(self, frames: list[FrameType]) -> FrameType | None:
         for frame in reversed(frames):
-            kind = _kinds.get(frame.f_code.co_filename)
+            kind = kinds.get(frame.f_code.co_filename)
             if kind is None:
-                kind = _learn(frame.f_code.co_filename)
-            if kind == _HOST:
+                kind = learn(frame.f_code.co_filename)
+            if kind == HOST:
                 return frame
-            if kind == _PACKAGE and self.package is None:
+            if kind == PACKAGE and self.package is None:
                 self.package = frame
         return None
 
@@ -246,55 +346,3 @@ def _frames_of(waiting: Any) -> list[FrameType]:
         else:
             break
     return frames
-
-
-def _learn(filename: str) -> int:
-    """Return whose file that is, and remember it."""
-    if len(_kinds) >= MAX_FILES:
-        _kinds.clear()
-    _kinds[filename] = kind = _kind_of(filename)
-    return kind
-
-
-def _kind_of(filename: str) -> int:
-    if filename.startswith(_DJANGO):
-        inside = filename[len(_DJANGO) :].replace(os.sep, "/")
-        if inside.startswith("forms/"):
-            return _FORM
-        return _OF_DJANGO.get(inside, _ORM if inside.startswith("db/models/") else _SKIP)
-    if filename.startswith(_PERFSUITE + "monitoring"):
-        return _STOP
-    if filename.startswith((_PERFSUITE, "<")):
-        return _SKIP
-    for folder in _INSTALLED:
-        if folder in filename:
-            package = filename.split(folder, 1)[1].split(os.sep, 1)[0].removesuffix(".py")
-            return _kind_of_package(package, filename)
-    return _SKIP if filename.startswith(_LIBRARIES) else _HOST
-
-
-def _kind_of_package(package: str, filename: str) -> int:
-    if package == _project():
-        return _HOST
-    if package == "asgiref" and filename.endswith("sync.py"):
-        return _THREAD
-    if package == "django_mongodb_backend":
-        return _ORM
-    return _SKIP if package in _DRIVERS else _PACKAGE
-
-
-def _project() -> str:
-    """Return the package of the project, which is the host's also where it is installed."""
-    return str(getattr(settings, "ROOT_URLCONF", "")).split(".", 1)[0]
-
-
-def _short(filename: str) -> str:
-    """Return a file's path as its imports write it, without the folders above."""
-    shown = _shown.get(filename)
-    if shown is None:
-        if len(_shown) >= MAX_FILES:
-            _shown.clear()
-        above = [path for each in sys.path if filename.startswith(path := os.path.join(each, "")) and each]
-        shown = filename[len(max(above, key=len)) :] if above else os.sep.join(filename.rsplit(os.sep, 3)[1:])
-        _shown[filename] = shown
-    return shown

@@ -8,7 +8,9 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
+from perfsuite import databases
 from perfsuite.metrics.conf import MetricsSettings
+from perfsuite.metrics.storages.alias import store_alias, store_is_automatic
 from perfsuite.optional import available
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.tenant_guard.state import MODES, declaration
@@ -47,6 +49,22 @@ def check_djongo(**kwargs: Any) -> list[checks.CheckMessage]:
         for alias, entry in settings.DATABASES.items()
         if entry.get("ENGINE") == "djongo"
     ]
+
+
+@checks.register("perfsuite")
+def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Report what the environment asks of connection pools that an engine cannot honour (W020)."""
+    found: list[checks.CheckMessage] = []
+    asked = databases.asked_for()
+    for alias, entry in settings.DATABASES.items():
+        if store_is_automatic() and alias == store_alias():
+            continue  # perfsuite's own, which the host's settings do not have
+        engine = str(entry.get("ENGINE", ""))
+        if names := [name for name in databases.not_honoured(engine) if name in asked]:
+            why, hint = databases.why_not(engine)
+            message = f"The database {alias!r} does not honour {', '.join(names)}: {why}."
+            found.append(checks.Warning(message, hint=hint, id="perfsuite_queries.W020"))
+    return found
 
 
 @checks.register("perfsuite")

@@ -48,7 +48,7 @@ class QuerySettings(Section):
     large_table_rows: int = option(
         100_000,
         minimum=1,
-        help="Rows from which on a COUNT(*) before a page of the same rows is a finding; so is one that is slow.",
+        help="Rows from which on a COUNT(*) before a page of the same rows is a finding; a hundredth of that where it is slow.",
     )
     long_transaction_ms: float = option(
         1_000.0,

@@ -166,7 +166,7 @@ def _autocommitting(original: Any) -> Any:
                 _ended(self, *began)
             return original(self, autocommit, *args, **kwargs)
         result = original(self, autocommit, *args, **kwargs)
-        if autocommit_patch.on and guard.on:
+        if autocommit_patch.on and guard.on and self.vendor != "djongo":  # whose atomic() does nothing
             _begun(self)
         return result
 

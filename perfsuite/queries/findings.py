@@ -13,17 +13,22 @@ from django.utils.module_loading import import_string
 
 from perfsuite.metrics import exemplars, sightings
 from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.lifecycle import LIMIT
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally
 from perfsuite.queries import kinds
-from perfsuite.queries.advice import Advice, advise, advise_slow
+from perfsuite.queries.advice import Advice, advise
 from perfsuite.queries.conf import QuerySettings
-from perfsuite.queries.fingerprint import Shape, masked
-from perfsuite.queries.repeats import NOWHERE, Found, Limits, findings_of
+from perfsuite.queries.dialects import dialect_of
+from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.repeats import CHATTY, NOWHERE, Found, Limits, findings_of
+from perfsuite.queries.slow_advice import FULL_TEXT, advise_slow
 
 # Series of which a flush interval's first statement is remembered; slow and failed ones always are.
 MAX_FIRSTS = 500
 
+# The share of a statement's time that an index saves which serves it; on the careful side.
+SAVED_BY_REMEDY = 0.9
 # The place of the parameters in a statement.
 PARAMS = 6
 # Stands in what a tally has seen once something came a third time.
@@ -57,27 +62,45 @@ def may_hold_findings(tally: Tally, statements: Sequence[Any]) -> bool:
     return REPEATED in tally.seen or len(statements) > limits().chatty_count
 
 
-def tell(tally: Tally, statements: Sequence[Any], shape_of: Callable[[Any, str], Shape], route: str) -> None:
-    """Sight what the statements of one request come to. They are settled: text or shape in the first place. Never raises."""
+def tell(
+    tally: Tally,
+    statements: Sequence[Any],
+    shape_of: Callable[[Any, str], Shape],
+    route: str,
+    is_request: bool = True,
+) -> set[tuple[Shape, str]]:
+    """Sight what the statements of one request come to, and return those that it repeats. Never raises.
+
+    They are settled: text or shape in the first place. What is no request has nobody who waits for it, and may run as many
+    different statements as it needs.
+    """
+    repeated: set[tuple[Shape, str]] = set()
     if not guard.on:
-        return
+        return repeated
     try:
         for found in findings_of(statements, shape_of, limits()):
+            if found.kind == CHATTY and not is_request:
+                continue
             evidence = {"count": found.count, "distinct": found.distinct, "us": round(found.seconds * 1e6)}
             _sight(found, route, advise(found), evidence, request_id(tally))
+            repeated.add((found.shape, found.alias))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
+    return repeated
 
 
 def tell_slow(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any], slow_s: float) -> None:
-    """Sight a slow statement. Never raises."""
+    """Sight a slow statement, which is no finding yet (lifecycle.py): once, anything may be slow. Never raises."""
     if not guard.on:
         return
     try:
         seconds, site = statement[2], statement[5] or NOWHERE
-        found = Found("slow", shape, labels[1], site, 1, 1, seconds, seconds - slow_s)
-        evidence = {"count": 1, "us": round(seconds * 1e6)}
-        _sight(found, labels[2], advise_slow(shape), evidence, request_id(tally))
+        advice = advise_slow(shape)
+        # What helps is known of a search, and is not known of others: of these nothing is promised but what is too much.
+        saving_s = SAVED_BY_REMEDY * seconds if advice.code == FULL_TEXT else seconds - slow_s
+        found = Found("slow", shape, labels[1], site, 1, 1, seconds, saving_s)
+        evidence = {"count": 1, "us": round(seconds * 1e6), LIMIT: round(slow_s * 1e6)}
+        _sight(found, labels[2], advice, evidence, request_id(tally))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
 
@@ -90,10 +113,22 @@ def _sight(found: Found, route: str, advice: Advice, evidence: dict[str, Any], b
         "sentence": advice.sentence,
         "request_id": by_request,
     }
+    if remedy := _remedy(found, advice):
+        evidence["remedy"] = remedy
     subject, saving_us = found.shape.fingerprint or route, found.saving_s * 1e6
     sightings.sight(
         sightings.Sighting(found.kind, subject, found.alias, route, found.site.where, saving_us, evidence)
     )
+
+
+def _remedy(found: Found, advice: Advice) -> str:
+    """Return what names the change that mends a finding, and others of another statement or route with it; "" where none may.
+
+    A full-text search serves all that is searched for in a table, and a line is changed once for all routes that run it.
+    """
+    if advice.code == FULL_TEXT:
+        return f"{FULL_TEXT} of {advice.about} on {found.alias}"
+    return f"{advice.code} at {found.site.where}" if found.kind != "slow" and found.site.where else ""
 
 
 def request_id(tally: Tally) -> str:
@@ -119,11 +154,15 @@ def remember(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any
             "failed": failed,
         }
         sql = getattr(what, "sql", what)  # djongo's stands with what became of it
+        # They are there with CAPTURE_PARAMS; the rows of a statement come last.
+        kept = next((each for each in statement[PARAMS : PARAMS + 1] if isinstance(each, list)), None)
         if isinstance(sql, str):
-            # They are there with CAPTURE_PARAMS; the rows of a statement come last.
-            kept = next((each for each in statement[PARAMS : PARAMS + 1] if isinstance(each, list)), None)
             params = _masked(sql, kept)
-            data |= {"sql": masked(sql) if params is None else sql, "params": params}
+            # The host masks what it is given as parameters; what it wrote into its text it has not seen as such.
+            is_whole = params is not None and not QuerySettings.get().mask_params
+            data |= {"sql": sql if is_whole else dialect_of(labels[1]).masked(sql), "params": params}
+        elif kept is not None:
+            data["params"] = _masked(shape.fingerprint, kept)
         if what is not sql or not isinstance(what, str):
             data["command"] = shape.fingerprint
         exemplars.remember(kinds.FINGERPRINT, labels, us, data)

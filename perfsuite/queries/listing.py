@@ -59,6 +59,12 @@ def as_line(row: FindingRow) -> str:
         f"at {row.site}" if row.site else "",
         f"seen {row.evidence['count']:,} times, {saving_ms:,.1f} ms to save",
     ]
-    last = row.evidence["last"]
-    line = f"{', '.join(part for part in parts if part)}: {last.get('sentence') or last.get('advice') or row.subject}"
+    line = f"{', '.join(part for part in parts if part)}: {sentence_of(row) or row.subject}"
     return " ".join(line.split())
+
+
+def sentence_of(row: FindingRow) -> str:
+    """Return what a finding says to do, behind what was seen where that is a sentence of its own; "" if it says nothing."""
+    last = row.evidence["last"]
+    said = last.get("sentence") or last.get("advice") or ""
+    return " ".join(f"{last.get('text') or ''} {said}".split())

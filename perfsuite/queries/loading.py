@@ -17,7 +17,6 @@ from time import monotonic
 from typing import Any
 from weakref import ref
 
-from django.db import connections
 from django.db.models import BinaryField, JSONField, Model, TextField
 
 from perfsuite.metrics.guard import Guard
@@ -25,8 +24,8 @@ from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, current
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries.callsite import call_site
+from perfsuite.queries.dialects import dialect_of
 from perfsuite.queries.findings import request_id
-from perfsuite.queries.fingerprint import shape
 from perfsuite.queries.limits import limits
 from perfsuite.queries.notes import notes_of
 from perfsuite.queries.patching import Patch
@@ -301,8 +300,7 @@ def _sighting(loaded: Loaded, alias: str, group: Group, unused: list[str]) -> Si
     }
     saving_us = group.rows * len(unused) * COLUMN_US + spare_bytes * BYTE_US
     # A request of very many statements has folded some of them before it was over.
-    is_mysql = connections[alias].vendor == "mysql"
-    subject = shape(group.text, is_mysql).fingerprint if group.text else model._meta.db_table
+    subject = dialect_of(alias).shape(group.text).fingerprint if group.text else model._meta.db_table
     return Sighting(WIDE_ROWS, subject, alias, loaded.route, group.site, saving_us, evidence)
 
 

@@ -20,9 +20,12 @@ from pymongo import monitoring
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.limits import limits
+from perfsuite.queries.mongo_many import site_of_many
 from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
 from perfsuite.queries.outside import tally_of
+from perfsuite.queries.repeats import WRITES
 from perfsuite.queries.statements import Command, Entry, note
 from perfsuite.queries.tenant_guard.guard import in_force
 from perfsuite.queries.tenant_guard.listening import judge_command
@@ -37,13 +40,15 @@ HOUSEKEEPING = frozenset(["endSessions"])
 MAX_RUNNING = 10_000
 MAX_CURSORS = 1_000
 MAX_ALIASES = 1_000
+# What djongo makes of the SQL that changes rows.
+OF_SQL = frozenset(["insert", "update", "delete"])
 
 _guard = Guard("queries.mongo")
 _aliases: dict[str, str] = {}
 
 # A command on its way: the tally of the request that sent it, its shape, its alias, the entry that it adds to, if any, the
-# cursor that it reads on from, if any, and what trace_command tells of it.
-Running = tuple[Tally, Shape, str, "Entry | None", Any, Traced]
+# cursor that it reads on from, if any, what trace_command tells of it, and whether it says how many documents may come.
+Running = tuple[Tally, Shape, str, "Entry | None", Any, Traced, bool]
 
 
 class CommandTimes(monitoring.CommandListener):
@@ -51,7 +56,7 @@ class CommandTimes(monitoring.CommandListener):
 
     def __init__(self) -> None:
         self._running: dict[int, Running] = {}
-        self._cursors: dict[Any, tuple[Tally, Entry, Shape]] = {}
+        self._cursors: dict[Any, tuple[Tally, Entry, Shape, bool]] = {}
 
     # Hot path: benchmarks/mongodb.py
     def started(self, event: monitoring.CommandStartedEvent) -> None:
@@ -78,7 +83,7 @@ class CommandTimes(monitoring.CommandListener):
                     traced = trace_command(tally, what, name, command)
                     if in_force.state is not None:  # of djongo's, the SQL is judged
                         judge_command(tally, name, command, what, alias)
-                running = (tally, what, alias, entry, None, traced)
+                running = (tally, what, alias, entry, None, traced, "limit" in command)
             if len(self._running) >= MAX_RUNNING:
                 self._running.clear()
             self._running[event.request_id] = running
@@ -87,11 +92,11 @@ class CommandTimes(monitoring.CommandListener):
 
     # Hot path: benchmarks/mongodb.py
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Note a command, and how many documents came."""
+        """Note a command, and how many documents came or were changed."""
         running = self._running.pop(event.request_id, None)
         if running is None:
             return
-        tally, what, alias, entry, more_of, traced = running
+        tally, what, alias, entry, more_of, traced, _ = running
         if tally.closed:
             return
         try:
@@ -101,8 +106,14 @@ class CommandTimes(monitoring.CommandListener):
                 return
             # Nothing will be added to it.
             documents = None
-            if cursor is not None and what.operation in READS:
-                documents = _documents(cursor.get("firstBatch") or ())
+            if cursor is not None:
+                if what.operation in READS:
+                    documents = _documents(cursor.get("firstBatch") or ())
+                    if documents is not None and documents > limits.rows:
+                        self._ended(event, running, False, cursor)
+                        return
+            elif what.operation in WRITES:
+                documents = _changed(event.reply)
             note(tally, ((what, documents), alias, event.duration_micros / 1e6, False, *traced))
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
@@ -118,7 +129,7 @@ class CommandTimes(monitoring.CommandListener):
             _guard.failed(exc)
 
     def _ended(self, event: Any, running: Running, failed: bool, cursor: Any) -> None:
-        tally, what, alias, entry, _, traced = running
+        tally, what, alias, entry, _, traced, _ = running
         seconds = event.duration_micros / 1e6
         is_new = entry is None or entry[0].folded
         if entry is None or is_new:
@@ -128,6 +139,9 @@ class CommandTimes(monitoring.CommandListener):
             entry[3] |= failed
         if cursor is not None:
             self._read(event, cursor, running, entry)
+        # Of djongo's; with findAndModify it counts its keys, and nothing of the statement's.
+        elif what.operation in OF_SQL and not failed and (changed := _changed(event.reply)) is not None:
+            entry[0].counted(changed)
         if is_new:
             note(tally, entry)
 
@@ -138,9 +152,9 @@ class CommandTimes(monitoring.CommandListener):
         found = self._cursors.get(cursor)
         if found is None:
             what = shape(event.database_name, "getMore", {"getMore": command.get("collection")})
-            return tally, what, alias, None, cursor, UNTRACED
-        of, entry, what = found
-        return tally, what, alias, entry if of is tally else None, cursor, UNTRACED
+            return tally, what, alias, None, cursor, UNTRACED, True
+        of, entry, what, is_limited = found
+        return tally, what, alias, entry if of is tally else None, cursor, UNTRACED, is_limited
 
     def _read(self, event: Any, reply: Any, running: Running, entry: Entry) -> None:
         """Count the documents of a reply, and remember its cursor while there is more to come."""
@@ -149,19 +163,27 @@ class CommandTimes(monitoring.CommandListener):
         if not is_first:
             batch = reply.get("nextBatch") or ()
         if running[1].operation in READS and (documents := _documents(batch)) is not None:
-            entry[0].returned(documents)
+            entry[0].counted(documents)
+            if entry[0].documents > limits.rows and not running[6] and not entry[0].site:
+                entry[0].site = site_of_many(running[1])
         if not reply.get("id"):
             if not is_first:
                 self._cursors.pop(running[4], None)
         elif is_first:
             while len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(next(iter(self._cursors)), None)
-            self._cursors[event.connection_id, reply["id"]] = running[0], entry, running[1]
+            self._cursors[event.connection_id, reply["id"]] = running[0], entry, running[1], running[6]
 
 
 def _documents(batch: Any) -> int | None:
     """Return how many documents a batch has; a raw one is bytes in one piece, and not known."""
     return len(batch) if not batch or isinstance(batch[0], dict) else None
+
+
+def _changed(reply: Any) -> int | None:
+    """Return how many documents a command has inserted, deleted or found to update; not known where nobody waits for it."""
+    changed = reply.get("lastErrorObject", reply).get("n")
+    return changed if isinstance(changed, int) else None
 
 
 def _is_executing(entry: Entry) -> bool:

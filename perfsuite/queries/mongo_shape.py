@@ -1,8 +1,8 @@
 """Shapes of MongoDB commands: commands that differ only in their values get the same text, and no value is left in it.
 
 ``shop.orders.find{placed_at.$gte, status}`` is the database, the collection, the command, and the sorted key paths of the filter
-with their operators. Only keys are read, and of a filter's keys only so many, so that a filter of ten thousand keys costs as much
-as one of a hundred. Imports neither Django nor pymongo.
+with their operators; ``sort{-placed_at}`` follows where there is a sort. Only keys are read, and of a filter's keys only so many,
+so that a filter of ten thousand keys costs as much as one of a hundred. Imports neither Django nor pymongo.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, Shape
@@ -18,6 +19,7 @@ from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, Shape
 MAX_KEYS = 100
 MAX_DEPTH = 8
 MAX_KEY_CHARS = 100
+MAX_SORT_KEYS = 10
 # Commands with an outline of up to so many keys are remembered, at most this many.
 MAX_CACHED_KEYS = 20
 MAX_CACHED = 1_000
@@ -52,9 +54,12 @@ def shape(database: str, name: str, command: Mapping[str, Any]) -> Shape:
     if type(collection) is not str:
         collection = ""
     outline: Outline | None = None
+    order: tuple[str, ...] = ()
     size = [0]
     if name in _FILTERS:
         outline = _outline_of(command.get(_FILTERS[name]), size)
+        if "sort" in command:
+            order = _order(command["sort"])
     elif name == "aggregate":
         outline = _stages(command.get("pipeline"), size)
     elif name in _BATCHES:
@@ -62,8 +67,19 @@ def shape(database: str, name: str, command: Mapping[str, Any]) -> Shape:
         first = next(iter(command.get(_BATCHES[name]) or ()), None)
         outline = _outline_of(first.get("q") if isinstance(first, dict) else None, size)
     if size[0] <= MAX_CACHED_KEYS:
-        return _remembered(database, collection, name, outline)
-    return _written(database, collection, name, outline)
+        return _remembered(database, collection, name, outline, order)
+    return _written(database, collection, name, outline, order)
+
+
+def _order(sort: Any) -> tuple[str, ...]:
+    """Return the keys of a sort in their order, those that descend with a minus."""
+    if not isinstance(sort, dict):
+        return ()
+    return tuple(
+        f"{'-' if value == -1 else ''}{key[:MAX_KEY_CHARS]}"
+        for key, value in islice(sort.items(), MAX_SORT_KEYS)
+        if type(key) is str
+    )
 
 
 def _outline_of(condition: Any, size: list[int]) -> Outline:
@@ -130,20 +146,33 @@ def _stages(pipeline: Any, size: list[int]) -> Outline:
         size[0] += 1
         name = next(iter(stage), _MORE) if isinstance(stage, dict) else _MORE
         name = name[:MAX_KEY_CHARS] if type(name) is str else _MORE
-        parts.append((name, _outline_of(stage[name], size)) if name == "$match" else name)
+        if name == "$match":
+            parts.append((name, _outline_of(stage[name], size)))
+        else:
+            parts.append((name, _order(stage[name])) if name == "$sort" else name)
     return tuple(parts)
 
 
-def _written(database: str, collection: str, name: str, outline: Outline | None) -> Shape:
+def _written(
+    database: str, collection: str, name: str, outline: Outline | None, order: tuple[str, ...] = ()
+) -> Shape:
     text = f"{database}.{collection}.{name}" if collection else f"{database}.{name}"
     if name == "aggregate":
-        stages = (part if isinstance(part, str) else part[0] + _braced(part[1]) for part in outline or ())
+        stages = (part if isinstance(part, str) else _stage(*part) for part in outline or ())
         text += f"[{', '.join(stages)}]"
     elif outline is not None:
         text += _braced(outline)
+        if order:
+            text += f" sort{{{', '.join(order)}}}"
     if len(text) > MAX_FINGERPRINT_CHARS:
         text = text[: MAX_FINGERPRINT_CHARS - 1] + _MORE
     return Shape(text, name if name in OPERATIONS else "OTHER")
+
+
+def _stage(name: str, outline: Outline) -> str:
+    if name == "$sort":
+        return f"{name}{{{', '.join(map(str, outline))}}}" if outline else name
+    return name + _braced(outline)
 
 
 _remembered = lru_cache(maxsize=MAX_CACHED)(_written)

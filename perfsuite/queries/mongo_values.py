@@ -1,15 +1,16 @@
 """The values of a MongoDB command as numbers, and whether it is about one document. Imports neither Django nor pymongo.
 
-They are read as far as parameters.py reads them, and not kept. A command has two: that of its filter, which tells rows apart, and
-that of all of it with its order and its pages, which tells whether it is the same again.
+They are read as far as parameters.py reads them, and kept only where the host asked for that. A command has two numbers: that of
+its filter, which tells rows apart, and that of all of it with its order and its pages, which tells whether it is the same again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from perfsuite.queries.parameters import key_of
+from perfsuite.queries.parameters import MAX_DEPTH, MAX_VALUES, kept, key_of
 
 # By name: what holds the filter, and what else tells commands apart.
 _CONDITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -46,3 +47,22 @@ def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
     condition = rows[0].get("q") or {}
     lists = [each["$in"] for each in condition.values() if isinstance(each, Mapping) and "$in" in each]
     return None if any(len(each) > 1 for each in lists) else key_of([condition])
+
+
+def kept_of_command(name: str, command: Mapping[str, Any]) -> list[Any]:
+    """Return the values of a command in the order in which they are sent, kept as those of SQL are."""
+    condition, _ = _CONDITIONS.get(name, ("pipeline" if name == "aggregate" else _BATCHES.get(name, ""), ()))
+    return kept(list(islice(_values(command.get(condition), 0), MAX_VALUES)))
+
+
+def _values(value: Any, depth: int) -> Iterator[Any]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        if depth:  # a command without a filter has none
+            yield value
+        return
+    for each in islice(value, MAX_VALUES):
+        yield from _values(each, depth + 1)

@@ -11,7 +11,6 @@ batches, which is what the advice against N+1 is; so that is none, however often
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,11 +26,15 @@ CHANGES = frozenset(["UPDATE", "DELETE", "update", "delete", "findAndModify"])
 WRITES = INSERTS | CHANGES
 # A list of so many values beside other conditions makes a statement a batch.
 LONG_LIST = 10
+# A field of a form asks for its choices so often by itself: to show them, and to see whether the first of them is empty.
+TIMES_OF_A_FIELD = 2
+# The finding that is about a request as a whole.
+CHATTY = "chatty"
 # Of repetitions that no relation explains, at least this share has parameters of its own.
 DISTINCT_SHARE = 0.25
 
 Statement = Sequence[Any]
-_what, _alias, _seconds, _key, _site = map(itemgetter, (0, 1, 2, 4, 5))
+_alias, _seconds, _key, _site = map(itemgetter, (1, 2, 4, 5))
 
 
 class Site(NamedTuple):
@@ -41,7 +44,9 @@ class Site(NamedTuple):
     ``shop.Book.author``; ``owner`` the model of the row whose manager ran it; ``act`` what the manager was asked for (``count``,
     ``exists``, ...);
     ``by`` is "" for the ORM, "raw" for the host's own statements, "form" where Django repeats it, "deferred" and
-    "generic" for a field that is such a one.
+    "generic" for a field that is such a one. ``one_owner`` says that the owner was the same row each time, so that it is not its
+    relation that the repetitions go over. ``fixed`` are the places of the parameters that were the same each time; of a found
+    N+1, the columns that they are compared with, ``shop_book.author_id``.
     """
 
     where: str = ""
@@ -49,6 +54,8 @@ class Site(NamedTuple):
     owner: str = ""
     act: str = ""
     by: str = ""
+    one_owner: bool = False
+    fixed: tuple[Any, ...] = ()
 
 
 NOWHERE = Site()
@@ -110,7 +117,7 @@ def findings_of(
         if rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
             saving_s = seconds * (rest - limits.chatty_count) / len(statements)
-            found.append(Found("chatty", Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s))
+            found.append(Found(CHATTY, Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s))
     return found
 
 
@@ -135,7 +142,6 @@ class _Request:
     def __init__(self, statements: Sequence[Statement], shape_of: Callable[[Any, str], Shape]) -> None:
         self.statements = statements
         self.shape_of = shape_of
-        self._by_text: dict[Any, list[Statement]] | None = None
         self._places: dict[int, int] | None = None
         self._writes: list[tuple[int, str]] | None = None
 
@@ -143,11 +149,16 @@ class _Request:
     def groups(self, least: int) -> Iterable[_Group]:
         """Yield the groups of at least so many statements that are alike but for their values."""
         by_shape: dict[tuple[Shape, str], list[Statement]] = {}
-        counts = Counter(map(_what, self.statements))
-        for text, count in counts.items():
+        by_text: dict[Any, list[Statement]] = {}
+        for each in self.statements:
+            of_text = by_text.get(each[0])
+            if of_text is None:
+                by_text[each[0]] = [each]
+            else:
+                of_text.append(each)
+        for text, same in by_text.items():
             # Where there are many texts, some may differ by the values that stand in them.
-            if count >= least or len(counts) >= least:
-                same = self._of(text)
+            if len(same) >= least or len(by_text) >= least:
                 aliases = set(map(_alias, same))
                 for alias in aliases:
                     of_alias = same if len(aliases) == 1 else [each for each in same if each[1] == alias]
@@ -155,14 +166,6 @@ class _Request:
         for (shape, alias), group in by_shape.items():
             if len(group) >= least and _counts(shape):
                 yield _Group(shape, alias, group)
-
-    def _of(self, text: Any) -> list[Statement]:
-        """Return the statements of a text."""
-        if self._by_text is None:
-            self._by_text = {}
-            for each in self.statements:
-                self._by_text.setdefault(each[0], []).append(each)
-        return self._by_text[text]
 
     def place(self, statement: Statement) -> int:
         """Return where in the request a statement came."""
@@ -198,11 +201,14 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
             continue
         if repeated[0][4].__class__ is tuple:  # a command's: that of its filter, and that of all of it
             distinct = len({each[4][0] for each in repeated})
-        explained = site.relation or site.owner or not reads
+        explained = site.relation or (site.owner and not site.one_owner) or not reads
         if not explained and distinct < max(2.0, DISTINCT_SHARE * len(repeated)):
             continue
-        if is_of_one_row(repeated[0][0], group.shape):
-            found.append(_found("n_plus_one", group, site, len(repeated), distinct, seconds))
+        # One owner's own condition is the same each time, so it takes another one to be about one row.
+        if is_of_one_row(repeated[0][0], group.shape, 2 if site.one_owner else 1):
+            fixed = _compared_with(repeated[0][0], site.fixed) if site.fixed else ()
+            named = site._replace(fixed=fixed) if site.fixed else site
+            found.append(_found("n_plus_one", group, named, len(repeated), distinct, seconds))
             if len(repeated) == len(group.open):
                 group.open = []
             else:
@@ -221,13 +227,24 @@ def _by_site(statements: list[Statement]) -> Iterable[tuple[Site, list[Statement
         return ((last or NOWHERE, statements),)
     by_site: dict[Site, list[Statement]] = {}
     unknown: list[Statement] = []
+    # What stays the same at a site is known better with each of its statements.
+    latest: dict[Site, Site] = {}
     for each in statements:
         if each[4] is not None:
             unknown.append(each)
-            if each[5] is not None:
-                by_site.setdefault(each[5], []).extend(unknown)
+            site = each[5]
+            if site is not None:
+                if site.one_owner or site.fixed:
+                    bare = site._replace(one_owner=False, fixed=())
+                    latest[bare] = site
+                    site = bare
+                elif site in latest:
+                    latest[site] = site
+                by_site.setdefault(site, []).extend(unknown)
                 unknown = []
-    return by_site.items() if by_site else ((NOWHERE, unknown),)
+    if not by_site:
+        return ((NOWHERE, unknown),)
+    return [(latest.get(site, site), repeated) for site, repeated in by_site.items()]
 
 
 def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Found]:
@@ -249,6 +266,8 @@ def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Fo
     if again:
         seconds = sum(each[2] for each in again)
         site = next((each[5] for each in reversed(again) if each[5] is not None), NOWHERE)
+        if site.by == "form" and len(again) < limits.duplicate_count * TIMES_OF_A_FIELD:
+            return
         yield _found("duplicate", group, site, len(again), distinct, seconds)
 
 
@@ -277,6 +296,7 @@ _WHERE = re.compile(
     r"\bWHERE\b(.*?)(?:\bORDER BY\b|\bGROUP BY\b|\bLIMIT\b|\bFOR UPDATE\b|\bRETURNING\b|\Z)", re.I | re.S
 )
 _EQUALS = re.compile(r"""(?<![<>!])= ?(?:%s|\?|'|-?\d|E'|\(?%s)""")
+_PLACEHOLDERS = re.compile(r"""(?:["`]?(\w+)["`]?\.["`]?(\w+)["`]?(?:::\w+)? (?:= \(?|IN \())?%s""")
 _RANGE = re.compile(r"[<>]=? ?(?:%s|\?|'|-?\d|\(?%s)|\bBETWEEN\b", re.I)
 _LIST = re.compile(r"\bIN ?\(([^()]*)\)", re.I)
 _PAGE = re.compile(r"\bOFFSET\b", re.I)
@@ -291,10 +311,13 @@ _KEYS = re.compile(r"\{([^{}]*)\}")
 
 
 @lru_cache(maxsize=1_000)
-def is_of_one_row(what: str | Shape, shape: Shape) -> bool:
-    """Tell whether a statement reads or writes one row, or what belongs to one, and not a range, a page or a list."""
+def is_of_one_row(what: str | Shape, shape: Shape, least: int = 1) -> bool:
+    """Tell whether a statement reads or writes one row, or what belongs to one, and not a range, a page or a list.
+
+    ``least`` is how many conditions at least must ask for one value.
+    """
     if type(what) is not str:
-        return _is_command_of_one_row(shape)
+        return _is_command_of_one_row(shape, least)
     if shape.operation in INSERTS:
         values = re.split(r"\bVALUES\b", what, maxsplit=1, flags=re.I)
         return len(values) > 1 and not _BATCH.search(values[1])
@@ -307,10 +330,10 @@ def is_of_one_row(what: str | Shape, shape: Shape) -> bool:
         return False
     if _RANGE.search(condition) and _LIMIT.search(what):
         return False
-    return 1 in lists or _EQUALS.search(condition) is not None
+    return lists.count(1) + len(_EQUALS.findall(condition)) >= least
 
 
-def _is_command_of_one_row(shape: Shape) -> bool:
+def _is_command_of_one_row(shape: Shape, least: int) -> bool:
     if shape.operation in INSERTS:
         return True
     text = shape.fingerprint
@@ -322,7 +345,19 @@ def _is_command_of_one_row(shape: Shape) -> bool:
     ):
         return False
     changes = shape.operation in CHANGES  # those of lists have no key
-    return any(key and (changes or ".$" not in key or ".$eq" in key) for key in keys.group(1).split(", "))
+    single = [
+        key for key in keys.group(1).split(", ") if key and (changes or ".$" not in key or ".$eq" in key)
+    ]
+    return len(single) >= least
+
+
+@lru_cache(maxsize=1_000)
+def _compared_with(what: str | Shape, places: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the columns that the parameters at these places are compared with by ``=``, as ``table.column``."""
+    if type(what) is not str:
+        return ()
+    columns = [f"{table}.{column}" if column else "" for table, column in _PLACEHOLDERS.findall(what)]
+    return tuple(columns[place] for place in places if place < len(columns) and columns[place])
 
 
 @lru_cache(maxsize=1_000)

@@ -66,8 +66,8 @@ def note_statement(
             except Exception as exc:  # noqa: BLE001 - the guard's
                 rows = UNKNOWN
                 rows_guard.failed(exc)
-            traced = trace(tally, text, alias, params, many, seconds, failed)
-            held.append((text, alias, seconds, failed, *traced, rows))
+            key, site, kept = trace(tally, text, alias, params, many, seconds, failed)
+            held.append((text, alias, seconds, failed, key, site, kept, rows))
             if len(held) >= MAX_HELD:
                 fold_statements((tally,), tally.route())
         except Exception as exc:  # noqa: BLE001 - the guard's
@@ -102,7 +102,7 @@ def install() -> None:
     on_fold(fold_statements)
     connection_created.connect(_on_connection, dispatch_uid="perfsuite.queries.sql")
     for connection in _made_connections():
-        _on_connection(None, connection)
+        put_on(connection)
     for each in HOOKS:
         each.install()
 
@@ -111,8 +111,7 @@ def uninstall() -> None:
     """Take the wrapper off this thread's connections and put it on no further one."""
     connection_created.disconnect(dispatch_uid="perfsuite.queries.sql")
     for connection in _made_connections():
-        if (wrapper := _wrapper_for(connection)) in connection.execute_wrappers:
-            connection.execute_wrappers.remove(wrapper)
+        take_off(connection)
     for each in HOOKS:
         each.uninstall()
 
@@ -132,8 +131,22 @@ def _made_connections() -> list[Any]:
 
 
 def _on_connection(sender: object, connection: Any, **kwargs: object) -> None:
-    if (wrapper := _wrapper_for(connection)) not in connection.execute_wrappers:
-        connection.execute_wrappers.insert(0, wrapper)
+    put_on(connection)
+
+
+def put_on(connection: Any) -> bool:
+    """Put the wrapper on one connection; return whether it was not there yet."""
+    wrapper = _wrapper_for(connection)
+    if wrapper in connection.execute_wrappers:
+        return False
+    connection.execute_wrappers.insert(0, wrapper)
+    return True
+
+
+def take_off(connection: Any) -> None:
+    """Take the wrapper off one connection, if it is there."""
+    if (wrapper := _wrapper_for(connection)) in connection.execute_wrappers:
+        connection.execute_wrappers.remove(wrapper)
 
 
 def _wrapper_for(connection: Any) -> Callable[..., Any]:

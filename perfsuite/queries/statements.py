@@ -11,18 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.db import connections
-
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries import findings, kinds, loading
 from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.dialects import dialect_of
 from perfsuite.queries.fingerprint import Shape
-from perfsuite.queries.fingerprint import shape as sql_shape
 from perfsuite.queries.outside import Outside, is_request, may_find
-from perfsuite.queries.row_findings import of_transaction, remarkable, sightings
+from perfsuite.queries.repeats import READS, WRITES
+from perfsuite.queries.row_findings import of_commands, of_transaction, remarkable, sightings
 from perfsuite.queries.rows import Fetched
 
 logger = logging.getLogger("perfsuite.queries")
@@ -36,7 +35,6 @@ MAX_LOGGED = 500
 
 guard = Guard("queries")
 _logged_at: dict[str, float] = {}
-_is_mysql: dict[str, bool] = {}
 
 
 class Command:
@@ -46,15 +44,17 @@ class Command:
     that it is too late for that.
     """
 
-    __slots__ = ("documents", "folded", "shapes")
+    __slots__ = ("documents", "folded", "shapes", "site")
 
     def __init__(self, *shapes: Shape) -> None:
         self.shapes = shapes
         self.documents: int | None = None
         self.folded = False
+        # The line that reads more documents than there may be, where nothing says how many come.
+        self.site = ""
 
-    def returned(self, documents: int) -> None:
-        """Count documents of a reply."""
+    def counted(self, documents: int) -> None:
+        """Count documents of a reply: those that it brings, or those that the command has changed."""
         self.documents = (self.documents or 0) + documents
 
     def shape(self, alias: str) -> Shape:
@@ -65,10 +65,16 @@ class Command:
 # What a statement is counted under until its shape is asked for: SQL by its text, a command by the shape that it has.
 Text = str | Shape
 
+# What the documents of a command are counted as: what it returned, or, as in SQL, the rows that it changed.
+_DOCUMENTS = {**dict.fromkeys(READS, kinds.DOCUMENTS), **dict.fromkeys(WRITES, kinds.ROWS)}
+
 # A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
 # a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
 Entry = list[Any]
 Ended = tuple[Any, ...]
+# A tally with its statements, and those of them that are told as repetitions.
+Taken = tuple[Tally, list[Any], set[tuple[Shape, str]]]
+NONE: set[tuple[Shape, str]] = set()
 
 
 def began(tally: Tally) -> None:
@@ -93,67 +99,96 @@ def note(tally: Tally, entry: Entry | Ended) -> None:
 def fold_statements(tallies: Sequence[Tally], route: str) -> None:
     """Put the statements of tallies into the recorder, for the route that ran them. Never raises."""
     try:
-        statements = _take(tallies, route)
-        if not statements:
+        taken = _take(tallies, route)
+        if not taken:
             return
         slow_s = QuerySettings.get().slow_query_ms / 1e3
-        # A text that comes again, as in N+1 queries, is looked at once.
-        us_by_text: dict[tuple[Text, str], list[float]] = {}
-        firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
-        documents_by_text: dict[tuple[Text, str], list[float]] = {}
+        sums = Sums()
         observations: list[Observation] = []
-        for its in statements:
-            statement = its[1]
-            what, alias, seconds, failed = statement[0], statement[1], statement[2], statement[3]
-            text: Text = what
-            if type(what) is not str:
-                text, documents = what if type(what) is tuple else _settled(what, alias)
-                if documents is not None:
-                    documents_by_text.setdefault((text, alias), []).append(documents)
-            values = us_by_text.get((text, alias))
-            if values is None:
-                values = us_by_text[text, alias] = []
-                firsts[text, alias] = its
-            values.append(seconds * 1e6)
-            if failed or seconds >= slow_s:
-                observations += _remarkable(shape_of(text, alias), its, route, slow_s)
-        observations += _by_text(us_by_text, firsts, route)
-        for (text, alias), documents in documents_by_text.items():
-            observations.append(
-                (kinds.DOCUMENTS, (shape_of(text, alias).fingerprint, alias, route), documents)
-            )
-        observations += _rows(statements, route)
+        for tally, statements, repeated in taken:
+            sums.add(tally, statements)
+            for each in [each for each in statements if each[3] or each[2] >= slow_s]:
+                what, alias = each[0], each[1]
+                shape = shape_of(what, alias) if type(what) is str else _shape(what, alias)
+                observations += _remarkable(shape, (tally, each), route, slow_s, repeated)
+        observations += sums.observations(route)
+        observations += _rows(taken, route)
         recorder.observe_many(tuple(observations))
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
 
 
-def _take(tallies: Sequence[Tally], route: str) -> list[tuple[Tally, Any]]:
-    """Take the statements out of the tallies, each with its own, and sight what those of each request come to."""
-    statements: list[tuple[Tally, Any]] = []
+class Sums:
+    """The times of the statements of a route by their text, the documents of its commands, and the first of each text."""
+
+    def __init__(self) -> None:
+        self._us: dict[tuple[Text, str], list[float]] = {}
+        self._firsts: dict[tuple[Text, str], tuple[Tally, Any]] = {}
+        self._documents: dict[tuple[Text, str], list[float]] = {}
+
+    # Hot path: benchmarks/overhead.py
+    def add(self, tally: Tally, statements: list[Any]) -> None:
+        """Add the statements of a tally. A text that comes again, as in N+1 queries, is looked at once."""
+        last: Any = None
+        last_alias, values = "", list[float]()
+        for statement in statements:
+            what, alias = statement[0], statement[1]
+            if what is not last or alias is not last_alias:
+                text: Text = what
+                if type(what) is str:
+                    last, last_alias = what, alias
+                else:
+                    text, documents = what if type(what) is tuple else _settled(what, alias)
+                    if documents is not None:
+                        self._documents.setdefault((text, alias), []).append(documents)
+                if (text, alias) not in self._us:
+                    self._us[text, alias] = []
+                    self._firsts[text, alias] = tally, statement
+                values = self._us[text, alias]
+            values.append(statement[2] * 1e6)
+
+    def observations(self, route: str) -> Iterator[Observation]:
+        """Yield what is counted of all statements, and remember the first of each series as an exemplar."""
+        for (text, alias), values in self._us.items():
+            shape = shape_of(text, alias)
+            labels = (shape.fingerprint, alias, route)
+            yield kinds.ALL, (alias, shape.operation), values
+            yield kinds.FINGERPRINT, labels, values
+            if findings.is_first(labels):
+                findings.remember(labels, shape, *self._firsts[text, alias])
+        for (text, alias), documents in self._documents.items():
+            fingerprint, operation = shape_of(text, alias)
+            if operation in _DOCUMENTS:
+                yield _DOCUMENTS[operation], (fingerprint, alias, route), documents
+
+
+def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
+    """Take the statements out of each tally, and sight what those of each request come to."""
+    every: list[Taken] = []
     for tally in tallies:
         if tally.held:
-            taken = tally.take_held()
-            statements += [(tally, statement) for statement in taken]
+            taken, repeated = tally.take_held(), NONE
             if may_find(tally) and findings.may_hold_findings(tally, taken):
-                findings.tell(tally, *_plain(taken), route)
+                repeated = findings.tell(tally, *plain(taken), route, is_request(tally))
+            every.append((tally, taken, repeated))
             tally.seen.clear()
             _look_at(tally, taken, route)
         if tally.notes is not None:
             _look_at_notes(tally, route)
-    return statements
+    return every
 
 
-def _rows(statements: list[tuple[Tally, Any]], route: str) -> Iterator[Observation]:
+def _rows(taken: list[Taken], route: str) -> Iterator[Observation]:
     """Yield how many rows the statements returned or changed, those of which that is known."""
     by_text: dict[tuple[str, str], list[float]] = {}
-    for _, statement in statements:
-        rows = statement[-1]
-        if rows.__class__ is Fetched:
-            rows = rows.rows
-        # SQLite says none of what returns something, before that is fetched.
-        if rows.__class__ is int and (rows > 0 or (rows == 0 and " RETURNING " not in statement[0])):
-            by_text.setdefault((statement[0], statement[1]), []).append(rows)
+    for _, statements, _ in taken:
+        for statement in statements:
+            rows = statement[-1]
+            if rows.__class__ is Fetched:
+                rows = rows.rows
+            # SQLite says none of what returns something, before that is fetched.
+            if rows.__class__ is int and (rows > 0 or (rows == 0 and " RETURNING " not in statement[0])):
+                by_text.setdefault((statement[0], statement[1]), []).append(rows)
     for (text, alias), known in by_text.items():
         fingerprint, operation = shape_of(text, alias)
         if operation in WITH_ROWS:
@@ -164,6 +199,11 @@ def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
     """Sight what the rows of a tally's statements come to, and add up the time of its commands."""
     if tally.commands:
         tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
+        if (many := [each for each in statements if each.__class__ is list and each[0].site]) and is_request(
+            tally
+        ):
+            for sighting in of_commands(many, route):
+                _sight(sighting, tally)
     if (places := remarkable(statements)) and is_request(tally):
         for sighting in sightings(statements, places, route, _fingerprint):
             _sight(sighting, tally)
@@ -185,31 +225,14 @@ def _fingerprint(text: Text, alias: str) -> str:
     return shape_of(text, alias).fingerprint
 
 
-def _by_text(
-    us_by_text: dict[tuple[Text, str], list[float]],
-    firsts: dict[tuple[Text, str], tuple[Tally, Any]],
-    route: str,
-) -> Iterator[Observation]:
-    """Yield what is counted of all statements, and remember the first of each series as an exemplar."""
-    for (text, alias), values in us_by_text.items():
-        shape = shape_of(text, alias)
-        labels = (shape.fingerprint, alias, route)
-        yield kinds.ALL, (alias, shape.operation), values
-        yield kinds.FINGERPRINT, labels, values
-        if findings.is_first(labels):
-            findings.remember(labels, shape, *firsts[text, alias])
-
-
 def shape_of(text: Text, alias: str) -> Shape:
-    """Return the shape of a statement: what a command has already, and SQL gets by its database's reading of quotes."""
+    """Return the shape of a statement: what a command has already, and SQL gets by its database's reading."""
     if type(text) is not str:
         return text  # type: ignore[return-value]  # mypy does not narrow by type()
-    if alias not in _is_mysql:
-        _is_mysql[alias] = connections[alias].vendor == "mysql"
-    return sql_shape(text, _is_mysql[alias])
+    return dialect_of(alias).shape(text)
 
 
-def _plain(statements: list[Any]) -> tuple[list[Any], Callable[[Any, str], Shape]]:
+def plain(statements: list[Any]) -> tuple[list[Any], Callable[[Any, str], Shape]]:
     """Return statements as repeats.py takes them, and what gives their shapes: commands by their shape, djongo's by its SQL."""
     if {type(each[0]) for each in statements} == {str}:
         return statements, shape_of
@@ -234,8 +257,13 @@ def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:
     return command.shape(alias), command.documents
 
 
-def _remarkable(shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float) -> Iterator[Observation]:
-    """Yield what is counted of a slow or failed statement, remember it, and log and sight a slow one."""
+def _remarkable(
+    shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float, repeated: set[tuple[Shape, str]]
+) -> Iterator[Observation]:
+    """Yield what is counted of a slow or failed statement, remember it, and log and sight a slow one.
+
+    One that its request repeats is told as that already: there is another thing to change first.
+    """
     tally, statement = its
     alias, seconds, failed = statement[1], statement[2], statement[3]
     labels = (shape.fingerprint, alias, route)
@@ -243,7 +271,7 @@ def _remarkable(shape: Shape, its: tuple[Tally, Any], route: str, slow_s: float)
     if seconds >= slow_s:
         yield kinds.SLOW, labels, seconds * 1e6
         _log_slow(*labels, seconds, slow_s)
-        if may_find(tally):
+        if may_find(tally) and (shape, alias) not in repeated:
             findings.tell_slow(labels, shape, tally, statement, slow_s)
     if failed:
         yield kinds.FAILED, labels, seconds * 1e6

@@ -15,7 +15,7 @@ from perfsuite.metrics.request import Tally, prompt
 from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
-from perfsuite.queries.mongo_values import Key, key_of_command
+from perfsuite.queries.mongo_values import Key, kept_of_command, key_of_command
 from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.repeats import Site
 from perfsuite.queries.statements import shape_of
@@ -57,13 +57,19 @@ def trace(
         site: Site | None = None
         if came.__class__ is not int:
             came.count += 1
-            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+            if came.same > STEADY and came.count & 7:
+                site = came.site
+            else:
+                came.again()
+                site = came.compare(params)
         elif came < FROM - 1:
             tally.seen[what] = came + 1
             if what not in _looked_up or failed or seconds >= prompt.from_s:
                 site = _look_up(what)
         else:
-            site = _third(tally, what).again()
+            seen = _third(tally, what)
+            seen.again()
+            site = seen.compare(params)
         key = None if many else key_of(params)
         return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
@@ -88,7 +94,8 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
                 site = _look_up(shape)
         else:
             site = _third(tally, shape).again()
-        return key_of_command(name, command), site, None
+        key = key_of_command(name, command)
+        return (key, site, kept_of_command(name, command)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
         return UNTRACED
@@ -96,7 +103,7 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
 
 def _third(tally: Tally, what: Any) -> Seen:
     """Begin to follow from where something comes that comes the third time."""
-    tally.seen[what] = seen = Seen()
+    tally.seen[what] = seen = Seen(what)
     tally.seen[REPEATED] = 1
     seen.count = FROM
     return seen

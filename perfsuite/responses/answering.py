@@ -111,13 +111,24 @@ def say_hit(response: Any, page: Page, now: float, config: Config, detail: str =
     headers.put(response, "Server-Timing", "cache;desc=hit")
 
 
+def say_collapsed(response: Any, page: Page, now: float, config: Config, fwd: str) -> None:
+    """Add the same to what was made of a page that another request has just had made (RFC 9211 2.6)."""
+    headers.put(response, "Age", str(max(0, int(now - page[BORN_AT]))))
+    if not config.options.headers:
+        return
+    before, ttl = str(response.get("Cache-Status", "")), (page[FRESH_UNTIL] or now) - now
+    name = config.options.name
+    response["Cache-Status"] = cache_status(name, fwd=fwd, ttl=ttl, collapsed=True, before=before)
+    headers.put(response, "Server-Timing", "cache;desc=collapsed")
+
+
 def say_forwarded(response: HttpResponseBase, config: Config, fwd: str, **more: Any) -> None:
     """Add to Cache-Status why a view ran."""
     options = config.options
     if not options.headers:
         return
     before = headers.getter(response)("cache-status") or ""
-    if not before and not more and fwd.isalpha():
+    if not before and not more:
         headers.put(response, "Cache-Status", f"{config.member}; fwd={fwd}")
         return
     cast(Any, response)["Cache-Status"] = cache_status(options.name, fwd=fwd, before=before, **more)

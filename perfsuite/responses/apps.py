@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ResponsesConfig(AppConfig):
-    """Registers the options and the checks; the work is the middleware's."""
+    """Registers the options and the checks, and drops pages in any process; the other work is the middleware's."""
 
     name = "perfsuite.responses"
     label = "perfsuite_responses"
@@ -15,6 +15,8 @@ class ResponsesConfig(AppConfig):
     def ready(self) -> None:
         from perfsuite import conf
         from perfsuite.responses import checks as _checks  # noqa: F401 - registers them
+        from perfsuite.responses import following
         from perfsuite.responses.conf import ResponsesSettings
 
         conf.register(ResponsesSettings)
+        following.connect()

@@ -59,7 +59,6 @@ class ResponseCacheMiddleware:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         headers.prepare()
-        tagging.connect()
         if self.is_async:
             markcoroutinefunction(self)
             self.process_view = self.aprocess_view  # type: ignore[method-assign,assignment]

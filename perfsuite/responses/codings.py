@@ -315,6 +315,11 @@ def look_again() -> None:
     """Forget which libraries there are; needed only after one was installed or removed."""
     _found.clear()
     offered.cache_clear()
+    for forget in forgetting:
+        forget()
+
+
+forgetting: list[Callable[[], None]] = []  # called when it is looked again
 
 
 def _find(name: str) -> Coding | None:

@@ -34,6 +34,9 @@ class ResponsesSettings(Section):
         1_048_576, minimum=1, help="Bytes of a body above which a response is not kept."
     )
     max_variants: int = option(16, minimum=1, maximum=1_000, help="Variants (`Vary`) that one URL may have.")
+    max_vary_names: int = option(
+        32, minimum=1, maximum=1_000, help="Fields in `Vary` above which a response is not kept."
+    )
     keep_stale_s: int = option(
         3_600, minimum=0, help="Seconds that a stale response is kept which can be validated."
     )
@@ -44,14 +47,26 @@ class ResponsesSettings(Section):
         help="Share of the time since Last-Modified that a response is fresh which states no lifetime (RFC 9111 4.2.2).",
     )
     heuristic_max_s: int = option(86_400, minimum=0, help="The most that comes to, in seconds.")
+    heuristic_default_s: int = option(
+        0, minimum=0, help="Seconds that such a response is fresh which has no Last-Modified either."
+    )
     stale_while_revalidate_s: int = option(
         0, minimum=0, help="Seconds that a stale response is served while it is refreshed, if it names none."
     )
     stale_if_error_s: int = option(
         0, minimum=0, help="Seconds that a stale response is served where the view fails, if it names none."
     )
+    s_maxage_forbids_stale: bool = option(
+        True,
+        help="Whether s-maxage forbids stale responses, as RFC 9111 5.2.2.10 says; many CDNs let stale-while-revalidate win.",
+    )
     obey_requests: bool = option(
-        True, help="Whether a request's no-cache and max-age are obeyed, such as those of a browser's reload."
+        True,
+        help="Whether a request's no-cache, max-age, min-fresh and Pragma are obeyed, such as those of a browser's reload.",
+    )
+    accept_stale: bool = option(
+        True,
+        help="Whether a request's max-stale and stale-if-error are obeyed, which ask for stale responses.",
     )
     targeted: tuple[str, ...] = option(
         ("CDN-Cache-Control",), help="The fields of RFC 9213 that speak to this cache, the first one counts."
@@ -65,7 +80,10 @@ class ResponsesSettings(Section):
         5.0, minimum=0, help="Seconds that a request waits for an identical one; then it runs its view."
     )
     lock_s: float = option(
-        30.0, minimum=1, help="Seconds after which a process that died no longer holds others up."
+        3.0,
+        minimum=1,
+        help="Seconds after which another process may make the page that one is making, which may have died. Less than WAIT_S, "
+        "so that those who wait take over.",
     )
     hit_for_miss_s: float = option(
         10.0,

@@ -83,10 +83,14 @@ def _policy(options: ResponsesSettings, shared: bool) -> Policy:
         shared=shared,
         heuristic_fraction=options.heuristic_fraction,
         heuristic_max_s=float(options.heuristic_max_s),
+        heuristic_default_s=float(options.heuristic_default_s),
         targeted=(DIRECTIVE_FIELD, *(name.lower() for name in options.targeted)),
         obey_requests=options.obey_requests,
+        accept_stale=options.accept_stale,
         stale_while_revalidate_s=float(options.stale_while_revalidate_s),
         stale_if_error_s=float(options.stale_if_error_s),
+        s_maxage_forbids_stale=options.s_maxage_forbids_stale,
+        max_vary_names=options.max_vary_names,
     )
 
 

@@ -23,6 +23,12 @@ NEVER_COMPRESSED: Final = frozenset({204, 205, 206, 304})
 # Of the bytes as they were (RFC 9530, RFC 9110 14.3).
 OUTDATED: Final = ("Accept-Ranges", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest")
 MAX_KEPT_TYPE: Final = 128
+# Fields of Accept-Encoding that are remembered; browsers send some 30 characters.
+MAX_KNOWN: Final = 512
+MAX_KNOWN_FIELD: Final = 256
+
+# Which coding clients get by what they send, under these options.
+_known: tuple[ResponsesSettings | None, dict[str | None, Negotiated]] = (None, {})
 
 
 class Encoded(NamedTuple):
@@ -56,10 +62,33 @@ def coding_for(accept_encoding: str | None, length: int | None = None) -> Negoti
     options = ResponsesSettings.get()
     if not options.compression_enabled:
         return AS_IS
-    negotiated = negotiate(accept_encoding, codings.offered(options.codings))
+    known_for, known = _known
+    negotiated = known.get(accept_encoding) if options is known_for else None
+    if negotiated is None:
+        negotiated = _negotiated(accept_encoding, options)
     if length is not None and length < options.compress_min_bytes and not negotiated.refuses_identity:
         return AS_IS
     return negotiated
+
+
+def _negotiated(accept_encoding: str | None, options: ResponsesSettings) -> Negotiated:
+    """Negotiate, and remember it."""
+    global _known
+    negotiated = negotiate(accept_encoding, codings.offered(options.codings))
+    known_for, known = _known
+    if options is not known_for or len(known) >= MAX_KNOWN:
+        _known = known_for, known = options, {}
+    if accept_encoding is None or len(accept_encoding) <= MAX_KNOWN_FIELD:
+        known[accept_encoding] = negotiated
+    return negotiated
+
+
+def _forget() -> None:
+    global _known
+    _known = None, {}
+
+
+codings.forgetting.append(_forget)
 
 
 def encoded(body: bytes, get: Get, negotiated: Negotiated) -> Encoded | None:

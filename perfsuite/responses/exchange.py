@@ -82,7 +82,7 @@ class Exchange:
     __slots__ = (
         "answered", "asked_at", "config", "cookies", "failure", "host", "invalidated", "key", "language", "mark",
         "never", "options", "outcome", "path", "query", "reason", "refreshing", "request", "response", "scheme",
-        "seconds", "shared", "store", "tags", "tenant", "user", "user_key",
+        "seconds", "shared", "store", "tags", "tenant", "user", "user_key", "varies",
     )  # fmt: skip
 
     def __init__(self, request: HttpRequest, config: Config) -> None:
@@ -94,6 +94,7 @@ class Exchange:
         self.answered = False  # by the hook inside the other middlewares
         self.refreshing = False  # nobody waits for the answer
         self.shared = False  # the answer is stored, and fresh, for others who wait
+        self.varies = False  # there are variants of what it asks for
         self.invalidated: dict[str, None] = {}
         self.outcome = self.reason = ""
         self.seconds = 0.0
@@ -121,6 +122,11 @@ class Exchange:
         request without a page a third of its time here.
         """
         self.request.perfsuite = Bystander(self.tags)  # type: ignore[attr-defined]
+
+    @property
+    def missed(self) -> str:
+        """Why there is no page for the request, as Cache-Status says it (RFC 9211 2.2)."""
+        return "vary-miss" if self.varies else "uri-miss"
 
     def key_for_user(self) -> str:
         """Return the key of the page for the user who is logged in."""

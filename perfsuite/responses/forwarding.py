@@ -9,12 +9,22 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from perfsuite.caching.collected import collecting
-from perfsuite.responses import answering, looking, making, pages
+from perfsuite.responses import answering, keys, looking, making, pages
 from perfsuite.responses.exchange import USER, Exchange, current
-from perfsuite.responses.pages import FRESH_UNTIL, Page
-from perfsuite.responses.policy import Action, Response, decide, freshen, may_store, validators
+from perfsuite.responses.pages import BODY, FRESH_UNTIL, Page
+from perfsuite.responses.policy import (
+    Action,
+    Request,
+    Response,
+    Stored,
+    decide,
+    freshen,
+    freshen_by_head,
+    may_store,
+    validators,
+)
 from perfsuite.responses.replying import discard, from_page, unsaid
-from perfsuite.responses.steps import VIEW, Steps
+from perfsuite.responses.steps import ASK, VIEW, Steps
 from perfsuite.responses.streaming import tee
 
 
@@ -48,6 +58,8 @@ def forward(exchange: Exchange, page: Page | None) -> Steps:
         if fresh is not None:
             return fresh
         response = yield from view(exchange)
+    if page is not None and request.method == "HEAD" and response.status_code == 200:
+        yield from _told_by_head(exchange, page, response)
     return (yield from complete(exchange, response, was_asked=bool(asked)))
 
 
@@ -127,14 +139,7 @@ def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> St
     fresh = freshen(seen, pages.stored_of(page), Response(304, fields), exchange.asked_at, now, policy)
     if fresh is None:
         return None
-    written = {**page[pages.FIELDS], **pages.fields_of(response)}
-    keep_s = float(exchange.config.options.keep_stale_s)
-    renewed = pages.made(
-        type(fresh)(fresh.response, fresh.asked_at, fresh.answered_at, page[pages.VARYING], fresh.terms),
-        written, page[pages.BODY], reason=page[pages.REASON], directive=page[pages.DIRECTIVE],
-        tags=tuple({*page[pages.TAGS], *exchange.tags}), is_open=page[pages.OPEN], keep_s=keep_s,
-        mark=page[pages.MARK], compresses=exchange.config.compresses,
-    )  # fmt: skip
+    renewed = _renewed(exchange, page, fresh, response)
     if may_store(seen, fresh.response, policy).ok and not making.identity_forbids(exchange, response):
         is_stored = yield from looking.put(exchange, exchange.key, renewed)
         exchange.shared = is_stored and now < renewed[FRESH_UNTIL]
@@ -142,6 +147,37 @@ def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> St
     answer = yield from from_page(exchange, exchange.key, renewed, "validated")
     answering.say_forwarded(unsaid(answer), exchange.config, "stale", fwd_status=304, stored=exchange.shared)
     return answer
+
+
+def _renewed(exchange: Exchange, page: Page, fresh: Stored, response: HttpResponseBase) -> Page:
+    """Return a page with the fields that a response has brought, and its own body."""
+    return pages.made(
+        type(fresh)(fresh.response, fresh.asked_at, fresh.answered_at, page[pages.VARYING], fresh.terms),
+        {**page[pages.FIELDS], **pages.fields_of(response)}, page[pages.BODY],
+        reason=page[pages.REASON], directive=page[pages.DIRECTIVE],
+        tags=tuple({*page[pages.TAGS], *exchange.tags}), is_open=page[pages.OPEN],
+        keep_s=float(exchange.config.options.keep_stale_s),
+        mark=page[pages.MARK], compresses=exchange.config.compresses,
+    )  # fmt: skip
+
+
+def _told_by_head(exchange: Exchange, page: Page, response: HttpResponseBase) -> Steps:
+    """Update a page by what a 200 to HEAD says of it, or drop it (RFC 9111 4.3.5).
+
+    It must name a validator that the page has: most pages have an ETag that is made of their body, of which this says nothing.
+    """
+    seen, policy = exchange.as_policy_sees_it(), exchange.config.policy
+    stored, head = pages.stored_of(page), Response(200, pages.lower(pages.fields_of(response)))
+    fresh = freshen_by_head(seen, stored, head, exchange.asked_at, time.time(), policy)
+    is_told = page[BODY] is not None and ("etag" in head.headers or "last-modified" in head.headers)
+    if fresh is None or not is_told:
+        is_variant = page[pages.VARYING] or exchange.varies
+        place = keys.variant_key(exchange.key, page[pages.VARYING]) if is_variant else exchange.key
+        yield ASK, lambda: exchange.store.drop([place])
+    elif may_store(
+        Request("GET", "", seen.headers), fresh.response, policy
+    ).ok and not making.identity_forbids(exchange, response):
+        yield from looking.put(exchange, exchange.key, _renewed(exchange, page, fresh, response))
 
 
 def complete(exchange: Exchange, response: HttpResponseBase, was_asked: bool = False) -> Steps:
@@ -191,5 +227,11 @@ def _say_missed(exchange: Exchange, response: HttpResponseBase, is_stored: bool)
     if exchange.reason and answering.shows_details(exchange.request):
         more["detail"] = exchange.reason
         more["key"] = exchange.key
-    fwd = "stale" if exchange.reason == "stale" else "request" if exchange.reason == "request" else "miss"
+    fwd = (
+        "stale"
+        if exchange.reason == "stale"
+        else "request"
+        if exchange.reason == "request"
+        else exchange.missed
+    )
     answering.say_forwarded(response, exchange.config, fwd, **more)

@@ -19,6 +19,7 @@ from perfsuite.responses.looking import Found
 from perfsuite.responses.pages import FIELDS, LENGTH, TAGS, Page
 from perfsuite.responses.policy import Action, Decision, decide
 from perfsuite.responses.reasons import CLAUSES
+from perfsuite.responses.refreshing import REFRESH_LOCK_S
 from perfsuite.responses.replying import may_have
 from perfsuite.responses.steps import take
 
@@ -71,7 +72,7 @@ def _wait_for_refresh(exchange: Exchange, key: str) -> bool:
     if leads:
         flights.abandon(place, flight)
         return False
-    wait(flight, exchange.config.options.lock_s)
+    wait(flight, REFRESH_LOCK_S)
     return True
 
 

@@ -1,7 +1,8 @@
 """Finding the page that a request may get, and putting one where it will be found.
 
 Under the key of what is asked for stands the page itself; where pages of one URI differ by ``Vary``, an index of the fields
-that they differ by, newest first, and of the variants, whose number is bounded.
+that they differ by, newest first, and of the variants, whose number is bounded. A page without ``Vary`` among them is the
+variant by no field. Of several that fit the policy chooses (RFC 9111 4 and 4.1).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from perfsuite.responses import keys, pages
 from perfsuite.responses.exchange import Exchange
 from perfsuite.responses.making import COOKIE_FIELD
 from perfsuite.responses.pages import BODY, INLINE_BYTES, KEEP_UNTIL, LENGTH, TAGS, VARYING, Page
-from perfsuite.responses.policy import varying_by
+from perfsuite.responses.policy import select, varying_by
 from perfsuite.responses.steps import ASK, Steps
 
 # Sets of fields that are tried for one URI.
@@ -43,12 +44,18 @@ def find(exchange: Exchange, key: str, held: Any = None) -> Steps:
         return (key, held)
     if not pages.is_index(held):
         return None
+    exchange.varies = True
+    fitting: list[Found] = []
     for names in held[1]:
         variant = keys.variant_key(key, selected(exchange, names))
         page = yield from read(exchange, variant)
         if pages.is_page(page):
-            return (variant, page)
-    return None
+            fitting.append((variant, page))
+    if len(fitting) < 2:
+        return fitting[0] if fitting else None
+    stored = [pages.stored_of(page) for _, page in fitting]
+    chosen = select(stored, exchange.as_policy_sees_it())
+    return next((each for each, its in zip(fitting, stored, strict=True) if its is chosen), None)
 
 
 def selected(exchange: Exchange, names: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
@@ -84,7 +91,7 @@ def _put(exchange: Exchange, key: str, page: Page) -> bool:
     if timeout_s <= 0:
         return False
     place = key
-    if page[VARYING]:
+    if page[VARYING] or exchange.varies:
         place = keys.variant_key(key, page[VARYING])
         _enter(exchange, key, place, tuple([name for name, _ in page[VARYING]]), page[KEEP_UNTIL])
     if page[LENGTH] > INLINE_BYTES:
@@ -117,7 +124,7 @@ def _enter(exchange: Exchange, key: str, variant: str, names: tuple[str, ...], u
     listed = (variant, *(each for each in variants if each != variant))
     if gone := listed[most:]:
         store.drop(gone)
-    index = pages.index_of(
-        (names, *(each for each in sets if each != names))[:MAX_SETS], listed[:most], until
-    )
+    newest_first = [each for each in (names, *(each for each in sets if each != names)) if each][:MAX_SETS]
+    last = [()] if () in (names, *sets) else []
+    index = pages.index_of((*newest_first, *last), listed[:most], until)
     store.write(key, index, until - now, (), None)

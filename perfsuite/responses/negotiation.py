@@ -7,13 +7,11 @@ coding out, and a field of more than ``MAX_LENGTH`` characters asks for no codin
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 IDENTITY: Final = "identity"
 # Browsers send some 30 characters. The server may disregard the field, so a longer one costs nothing.
 MAX_LENGTH: Final = 2_048
-MAX_KEPT: Final = 256
 # RFC 9110 8.4.1.3.
 ALIASES: Final = {"x-gzip": "gzip"}
 
@@ -30,7 +28,6 @@ class Negotiated(NamedTuple):
 AS_IS: Final = Negotiated(IDENTITY, refuses_identity=False)
 
 
-# Hot path: benchmarks/compression.py
 def negotiate(field: str | None, offered: tuple[str, ...]) -> Negotiated:
     """Return the coding of ``offered`` that the client likes best; the server likes them in their order.
 
@@ -40,9 +37,7 @@ def negotiate(field: str | None, offered: tuple[str, ...]) -> Negotiated:
     """
     if not field or not offered or len(field) > MAX_LENGTH:
         return AS_IS
-    if len(field) > MAX_KEPT:
-        return _negotiate(field, offered)
-    return _negotiate_kept(field, offered)
+    return _negotiate(field, offered)
 
 
 def _negotiate(field: str, offered: tuple[str, ...]) -> Negotiated:
@@ -58,9 +53,6 @@ def _negotiate(field: str, offered: tuple[str, ...]) -> Negotiated:
     if best_weight and (IDENTITY not in weights or best_weight >= identity):
         return Negotiated(best, identity == 0)
     return Negotiated(IDENTITY, identity == 0)
-
-
-_negotiate_kept = lru_cache(maxsize=512)(_negotiate)
 
 
 def read_weights(field: str) -> dict[str, int]:

@@ -29,6 +29,8 @@ from perfsuite.responses.steps import ASK, Steps, atake, take
 logger = logging.getLogger("perfsuite.responses")
 
 THROTTLE_S = 5.0
+# Nobody waits for a page that is made anew, so its lock may be longer than LOCK_S; a process that died holds it for so long.
+REFRESH_LOCK_S = 30.0
 MAX_TASKS = 100
 _LEFT_OUT = frozenset(
     {
@@ -106,12 +108,12 @@ def _start(
 
 def _again(exchange: Exchange, key: str, page: Page) -> Steps:
     """Run the view and store what it answers, if no other process is at it or has just done so."""
-    store, lock_s = exchange.store, exchange.config.options.lock_s
+    store = exchange.store
     leading.set((*leading.get(), exchange.key))
     lock: Any = "alone"
     place = f"{key}.refresh"
     if store.is_shared:
-        lock = yield ASK, lambda: store.lock(place, lock_s)
+        lock = yield ASK, lambda: store.lock(place, REFRESH_LOCK_S)
         if lock is None:
             return
     try:

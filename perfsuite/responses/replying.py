@@ -35,9 +35,11 @@ def from_page(exchange: Exchange, key: str, page: Page, outcome: str, reason: st
 
 
 def _said(exchange: Exchange, response: HttpResponse, page: Page, outcome: str, reason: str) -> HttpResponse:
-    detail = "" if outcome == "hit" else "collapsed" if outcome == "collapsed" else reason
-    is_shown = outcome != "stale" or settings.DEBUG
-    answering.say_hit(response, page, time.time(), exchange.config, detail if is_shown else "")
+    if outcome == "collapsed":
+        answering.say_collapsed(response, page, time.time(), exchange.config, exchange.missed)
+    else:
+        detail = reason if outcome != "hit" and (outcome != "stale" or settings.DEBUG) else ""
+        answering.say_hit(response, page, time.time(), exchange.config, detail)
     exchange.outcome, exchange.reason = outcome, reason or outcome
     return response
 

@@ -101,5 +101,5 @@ def _look(exchange: Exchange, held: Any) -> Steps:
 def _no_gateway(exchange: Exchange) -> HttpResponseBase:
     exchange.outcome, exchange.reason = "bypassed", "only-if-cached"
     response = answering.gateway_timeout()
-    answering.say_forwarded(response, exchange.config, "miss")
+    answering.say_forwarded(response, exchange.config, exchange.missed)
     return response

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfsuite.caching.functions import tags_invalidated
-from perfsuite.responses import identity, keys, pages
+from perfsuite.responses import answering, identity, keys, pages
 from perfsuite.responses.config import current_config
 from perfsuite.responses.exchange import Exchange, current
 from perfsuite.responses.forwarding import view
@@ -13,7 +12,6 @@ from perfsuite.responses.policy import Request, Response, invalidated_uris
 from perfsuite.responses.steps import ASK, Steps
 from perfsuite.responses.store import Store, TieredStore, faults, store_of
 
-_UID = "perfsuite.responses"
 MAX_TOLD_CHARS = 1_024
 EVERYTHING = "*"
 HEADER = "X-Perfsuite-Invalidate"
@@ -27,6 +25,7 @@ def serve_unsafe(exchange: Exchange) -> Steps:
     if tags:
         yield ASK, lambda: store.invalidate(tags)
     _tell(exchange, response)
+    answering.say_forwarded(response, exchange.config, "method")
     exchange.outcome, exchange.reason = "bypassed", "method"
     return response
 
@@ -53,7 +52,8 @@ def _tell(exchange: Exchange, response: Any) -> None:
     response[HEADER] = told if len(told) <= MAX_TOLD_CHARS else EVERYTHING
 
 
-def _on_invalidated(*, tags: tuple[str, ...], **kwargs: Any) -> None:
+def drop_pages(tags: tuple[str, ...]) -> None:
+    """Drop the pages that carry one of the tags, and note them for the client whose request has invalidated them."""
     exchange = current.get()
     if exchange is not None:
         exchange.invalidated.update(dict.fromkeys([tag for tag in tags if not tag.startswith(keys.INTERNAL)]))
@@ -78,11 +78,3 @@ def _drop(tag: str) -> None:
     store = None if config is None else store_of(config.options.alias)
     if store is not None:
         store.invalidate([tag])
-
-
-def connect() -> None:
-    """Follow invalidated tags and what changes for users. Idempotent."""
-    from perfsuite.responses import users
-
-    tags_invalidated.connect(_on_invalidated, dispatch_uid=_UID)
-    users.connect()

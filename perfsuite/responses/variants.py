@@ -72,11 +72,11 @@ def response_of(page: Page, body: bytes, negotiated: Negotiated | None, form: by
 def fields_of(page: Page, coding: str, length: int) -> Fields:
     """Return the fields of a page in a coding: those of ``encoding.fields``; ``Vary`` is the page's own already."""
     fields: Fields = page[FIELDS].copy()
-    fields["content-encoding"] = ("Content-Encoding", coding)
-    fields["content-length"] = ("Content-Length", str(length))
+    fields["content-encoding"] = "Content-Encoding", coding
+    fields["content-length"] = "Content-Length", str(length)
     etag = fields.get("etag")
-    if etag is not None and etag[1].startswith('"'):
-        fields["etag"] = (etag[0], "W/" + etag[1])
+    if etag is not None and etag[1][:1] == '"':
+        fields["etag"] = etag[0], "W/" + etag[1]
     if not _OUTDATED.isdisjoint(fields):
         for name in _OUTDATED:
             fields.pop(name, None)

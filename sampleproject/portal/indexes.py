@@ -9,7 +9,7 @@ from perfsuite.indexes import Index, register
 
 register(
     "portal.User",
-    Index("tenant", "email"),  # not unique: two of the invented people have the same name and address
+    Index("tenant", "email", unique=True),
     Index("tenant", "role"),
     Index("tenant", "is_active"),
     Index("tenant", "-last_login"),

@@ -11,9 +11,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.settings import *  # noqa: F403 - these are the test settings
+from tests.settings import MIDDLEWARE as OTHERS
 
 POLICY = "default-src 'self'"
-PERFSUITE = {"METRICS": {"FLUSH_INTERVAL_S": 1.0}, "PANEL": {"POLL_S": 1}}
+MIDDLEWARE = [*OTHERS[:2], "perfsuite.responses.ResponseCacheMiddleware", *OTHERS[2:]]
+PERFSUITE = {
+    "METRICS": {"FLUSH_INTERVAL_S": 1.0},
+    "PANEL": {"POLL_S": 1},
+    "INDEXES": {"COLLECT_EVERY_S": 0},  # a test collects, and the server not again behind it
+}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

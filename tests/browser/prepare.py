@@ -1,4 +1,4 @@
-"""Run in a process of its own: makes the host's users, its books, or measures values and writes them into its store.
+"""Run in a process of its own: makes the host's users or books, collects its indexes, or writes what was measured into its store.
 
 ``python -m tests.browser.prepare users``, ``... rows 30`` or ``... record JSON``, where JSON is a list of
 ``[kind, labels, value, how many times]``.
@@ -47,10 +47,40 @@ def rows(number: int) -> None:
         Book.objects.create(author=Author.objects.create(name=f"author {n}"), title=f"book {n}")
 
 
+def indexes(hostile: str) -> None:
+    """Make an index that nobody needs, and collect the database as the leader does, with a suggestion."""
+    from django.db import connection
+
+    from perfsuite.indexes import collecting, kept
+    from perfsuite.indexes.suggesting import Evidence, Suggestion
+    from perfsuite.metrics import flush
+
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE INDEX old_idx ON testapp_book (author_id)")
+    at = collecting.collect("default").at
+    line = 'register("testapp.Book", Index("author", "-title"))'
+    asking = Evidence(hostile, "0a1b2c3d", ("/books/",), 120.0, 6e7, ("All rows are read",))
+    suggested = Suggestion(
+        "default",
+        "testapp_book",
+        "testapp.Book",
+        ("author_id", "-title"),
+        line,
+        "",
+        "",
+        6e7,
+        120.0,
+        (asking,),
+    )
+    kept.keep_suggestions("default", [suggested.as_json()], at)
+    assert flush()
+
+
 if __name__ == "__main__":
     django.setup()
     {
         "users": users,
         "rows": lambda: rows(int(sys.argv[2])),
+        "indexes": lambda: indexes(sys.argv[2]),
         "record": lambda: record(json.loads(sys.argv[2])),
     }[sys.argv[1]]()

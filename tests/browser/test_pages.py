@@ -26,6 +26,7 @@ def _traffic(host: Host) -> None:
     for _ in range(3):
         urllib.request.urlopen(f"{host.url}/nplus1/").read()
     host.record(("queries.fingerprint", [SQL, "default", HOSTILE], 900_000, 1))
+    host.run("indexes", SQL)
 
 
 def open_finding(visitor: Visitor, place: str = "/performance/") -> Any:
@@ -84,13 +85,48 @@ def test_there_is_no_accessibility_violation_and_no_sideways_scroll(
     visitor = visit(color_scheme=scheme, viewport=viewport)
     page = open_finding(visitor)
     links = page.locator(".ps-findings .ps-about a").first.get_attribute("href")
-    for path in ("/performance/findings/", "/performance/queries/?range=15m", links):
+    paths = (
+        "/performance/findings/",
+        "/performance/queries/?range=15m",
+        "/performance/indexes/?state=all",
+        links,
+    )
+    for path in paths:
         page.goto(visitor.host.url + path)
         expect(page.locator("body")).to_have_attribute("data-ps-theme", scheme)
         found = Axe().run(page, context=".ps", options={"runOnly": {"type": "tag", "values": LEVELS}})
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert visitor.problems == []
+
+
+def test_the_line_that_makes_an_index_is_copied(visit: Visit) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.log_in()
+    page = visitor.page
+    page.goto(f"{visitor.host.url}/performance/indexes/")
+    line = 'register("testapp.Book", Index("author", "-title"))'
+    button = page.get_by_role("button", name=f"Copy: {line}")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == line
+    drop = page.locator(
+        "section[aria-labelledby=ps-waste] code", has_text="setup_indexes --drop-unused testapp_book.old_idx"
+    )
+    expect(drop).to_be_visible()
+    page.locator(".ps-why summary").click()
+    expect(page.locator(".ps-why a.ps-code")).to_have_text(SQL)
+    assert page.locator(".ps img").count() == 0
+    assert visitor.problems == []
+
+
+def test_without_a_script_there_is_no_button_that_does_nothing(visit: Visit) -> None:
+    visitor = visit(java_script_enabled=False)
+    visitor.log_in()
+    page = visitor.page
+    page.goto(f"{visitor.host.url}/performance/indexes/")
+    expect(page.locator(".ps-copied code").first).to_be_visible()
+    expect(page.locator("button[data-copy]").first).to_be_hidden()
 
 
 def test_a_hostile_statement_is_text(visit: Visit) -> None:

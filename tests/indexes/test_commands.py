@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -245,4 +247,8 @@ def test_what_speaks_for_dropping_an_index_is_the_strongest_reason() -> None:
     present = Present("t", "i", Definition((Column("a"),)), uses=0)
     assert dropping.why(present, "twin", "longer") == "the same as twin"
     assert dropping.why(present, None, "longer") == "longer begins with the same columns"
-    assert dropping.why(present, None, None) == "not used"
+    assert dropping.why(present, None, None) == ""
+    assert dropping.not_yet(present) == "no use seen yet, and since when it is there is not known"
+    old = replace(present, watched_since=datetime(2020, 2, 3, 4, 5, tzinfo=UTC), watched_uses=0)
+    assert dropping.why(old, None, None) == "not used since 2020-02-03 04:05"
+    assert dropping.not_yet(old) == ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
+from django.db import connection
 
 from perfsuite.indexes import Index, register, registry
 from tests.indexes import world
@@ -80,6 +81,37 @@ def test_the_first_run_makes_all_that_the_database_has_and_the_second_changes_no
     assert of_action("unsupported", again) == names(CANNOT[world.DATABASE])
     assert world.index_names() == possible
     assert run("check_indexes")[0] == 0
+
+
+def inbox_plan() -> str:
+    """Return how the database reads the leads of one tenant and status, newest first."""
+    if world.ON_MONGODB:
+        found = world.database()[world.LEADS].find({"tenant_id": 1, "status": "new"})
+        return json.dumps(found.sort("created_at", -1).limit(20).explain()["queryPlanner"]["winningPlan"])
+    world.execute(f"ANALYZE {world.LEADS}")
+    explain = "EXPLAIN QUERY PLAN" if world.DATABASE == "sqlite" else "EXPLAIN"
+    sql = f"SELECT * FROM {world.LEADS} WHERE tenant_id = 1 AND status = 'new' ORDER BY created_at DESC LIMIT 20"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}")
+        return "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())
+
+
+def test_the_newest_leads_of_a_tenant_are_read_by_the_index_and_no_longer_from_the_whole_table(
+    leads: str, run: Run
+) -> None:
+    world.insert(*(world.lead(number) for number in range(900)))
+    register(leads, Index("tenant_id", "status", "-created_at", name="ix_inbox"))
+    whole, sorts = {
+        "sqlite": (f"SCAN {leads}", "TEMP B-TREE"),
+        "postgresql": (f"Seq Scan on {leads}", "Sort"),
+    }.get(world.DATABASE, ("COLLSCAN", '"SORT"'))
+
+    before = inbox_plan()
+    run("setup_indexes", "--apply")
+    after = inbox_plan()
+
+    assert (whole in before, sorts in before, "ix_inbox" in before) == (True, True, False)
+    assert (whole in after, sorts in after, "ix_inbox" in after) == (False, False, True)
 
 
 @pytest.mark.parametrize("kind", sorted(CANNOT[world.DATABASE]))

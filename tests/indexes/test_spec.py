@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from perfsuite.indexes.errors import DeclarationError
+from perfsuite.indexes.errors import DeclarationError, did_you_mean
 from perfsuite.indexes.spec import Condition, Index, Key
 
 pytestmark = pytest.mark.hypothesis
@@ -150,3 +150,11 @@ def test_whatever_is_given_is_an_index_or_a_sentence(fields: list[Any]) -> None:
         return
     assert index.keys
     assert hash(index) == hash(Index(*fields))
+
+
+def test_of_many_names_that_are_not_close_only_the_first_are_said() -> None:
+    names = [f"index_{number:03}" for number in range(100)]
+    assert did_you_mean("zzz", names).endswith("index_010, index_011, and 88 others.")
+    assert did_you_mean("zzz", names[:12]).endswith("index_010, index_011.")
+    assert did_you_mean("indx_042", names) == "did you mean 'index_042'?"
+    assert did_you_mean("zzz", ()) == "there are none."

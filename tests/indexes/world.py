@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 ON_MONGODB = DATABASE in ("djongo", "mongodb")
@@ -68,7 +68,7 @@ def insert(*leads: dict[str, Any], into: str = LEADS) -> None:
     if ON_MONGODB:
         database()[into].insert_many([dict(each) for each in leads])
         return
-    with connections["default"].cursor() as cursor:
+    with transaction.atomic("default"), connections["default"].cursor() as cursor:
         for each in leads:
             columns, marks = ", ".join(each), ", ".join(["%s"] * len(each))
             cursor.execute(f"INSERT INTO {into} ({columns}) VALUES ({marks})", list(each.values()))

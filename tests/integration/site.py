@@ -31,11 +31,14 @@ WAIT_S = 60.0
 Totals = dict[tuple[str, ...], tuple[int, float]]
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> None:
-    """Return when ``condition()`` is true; fail the test if it never is."""
+def wait_until(
+    condition: Callable[[], object], what: str | Callable[[], str], timeout_s: float = WAIT_S
+) -> None:
+    """Return when ``condition()`` is true; fail the test if it never is, and say ``what`` was waited for."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+        expired = time.monotonic() >= deadline
+        assert not expired, f"not within {timeout_s:g} s: {what() if callable(what) else what}"
         time.sleep(0.05)
 
 

@@ -10,10 +10,13 @@ import time
 import pytest
 
 from tests.integration.panel import Panel
-from tests.integration.site import Site, Visitors, get, visit, wait_until
+from tests.integration.site import ENGINE, Site, Visitors, get, visit, wait_until
 from tests.recorded import SELECT
 
 REQUESTS = 600
+OF_EACH_ROUTE = 250 if ENGINE == "sqlite" else 60  # where a request takes several times as long
+# With threads, more can go wrong between a worker and its database; without them it is shown on SQLite.
+WORKER_CLASSES = ("sync", "gthread") if ENGINE == "sqlite" else ("gthread",)
 STATEMENTS = {"/zero/": 0, "/queries/3/": 3, "/json/": 1}
 
 
@@ -22,7 +25,7 @@ def housekeeping(site: Site) -> int:
     return site.totals("queries").get(("mongodb", "OTHER"), (0, 0.0))[0]
 
 
-@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+@pytest.mark.parametrize("worker_class", WORKER_CLASSES)
 def test_four_recycled_workers_behind_a_preloading_master_lose_nothing(site: Site, worker_class: str) -> None:
     paths = list(STATEMENTS) * (REQUESTS // len(STATEMENTS))
     options = ["--workers", "4", "--worker-class", worker_class, "--preload", "--max-requests", "50"]
@@ -45,6 +48,7 @@ def test_four_recycled_workers_behind_a_preloading_master_lose_nothing(site: Sit
     assert site.sum("requests.bytes_out") == sum(len(answer.body) for answer in answers)
 
 
+@pytest.mark.once
 def test_a_kill_loses_at_most_one_flush_interval(site: Site) -> None:
     interval_s = 2.0
     site.options = {"METRICS": {"FLUSH_INTERVAL_S": interval_s}}
@@ -65,6 +69,7 @@ def test_a_kill_loses_at_most_one_flush_interval(site: Site) -> None:
     assert 60 + len(older) <= stored <= 60 + len(answers) + 3  # three were being answered
 
 
+@pytest.mark.once
 def test_the_numbers_of_a_stopped_site_are_what_the_read_side_shows(site: Site) -> None:
     with site.gunicorn("--workers", "2", "--preload") as server:
         visit(server, ["/queries/3/"] * 20 + ["/zero/"] * 20)
@@ -85,17 +90,22 @@ def test_the_numbers_of_a_stopped_site_are_what_the_read_side_shows(site: Site) 
     assert float(statements) == 60 + housekeeping(site)
 
 
-def test_two_workers_count_a_thousand_requests_and_the_panel_shows_them(site: Site) -> None:
-    paths = ["/queries/2/", "/methods/", "/json/", "/pages/a-b/"] * 250
+@pytest.mark.once
+def test_two_workers_count_all_requests_and_the_panel_shows_them(site: Site) -> None:
+    paths = ["/queries/2/", "/methods/", "/json/", "/pages/a-b/"] * OF_EACH_ROUTE
     with site.gunicorn("--workers", "2", "--threads", "2") as server:
         panel = Panel(site, server)
         visit(server, paths)
-        site.wait_for(1_000 + panel.counted_requests)
+        site.wait_for(len(paths) + panel.counted_requests)
         routes = {row[0]: row for row in panel.card("routes")["rows"]}
         assert panel.opener.open(f"{server.url}/performance/").status == 200
     for route in ("/queries/<int:n>/", "/methods/", "/json/", "/pages/<slug:slug>/"):
-        assert site.totals("requests.route")[route, "GET", "2xx"][0] == 250
-        assert routes[route][1] == 250
-    assert site.count() == 1_000 + panel.counted_requests
-    assert site.totals("queries")["default", SELECT][0] >= 750
-    assert 0 <= site.totals("requests.queries")["/queries/<int:n>/",][1] - 500 <= housekeeping(site)
+        assert site.totals("requests.route")[route, "GET", "2xx"][0] == OF_EACH_ROUTE
+        assert routes[route][1] == OF_EACH_ROUTE
+    assert site.count() == len(paths) + panel.counted_requests
+    assert site.totals("queries")["default", SELECT][0] >= 3 * OF_EACH_ROUTE
+    assert (
+        0
+        <= site.totals("requests.queries")["/queries/<int:n>/",][1] - 2 * OF_EACH_ROUTE
+        <= housekeeping(site)
+    )

@@ -130,6 +130,7 @@ def test_a_sqlite_hosts_suite_passes_and_leaves_no_file(tmp_path: Path, runner: 
     assert [path.name for path in tmp_path.glob("*sqlite3*")] == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("runner", ["manage.py test", "pytest"])
 def test_a_postgresql_hosts_suite_passes_and_its_database_is_dropped(
     tmp_path: Path, runner: str, postgresql_server: PostgreSQL

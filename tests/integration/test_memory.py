@@ -9,7 +9,7 @@ from tests.integration.site import Site
 MB = 1_000_000
 
 
-def test_a_million_requests_at_the_caps_take_ten_megabytes_and_stay_there(site: Site) -> None:
+def test_many_requests_at_the_caps_take_ten_megabytes_and_stay_there(site: Site) -> None:
     done = site.run("-m", "tests.integration.recording", timeout_s=300, measured=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -93,6 +93,7 @@ def test_a_store_that_stops_and_comes_back(site: Site, database_server: Any) -> 
 
 
 @needs_a_server
+@pytest.mark.by_store
 def test_a_store_that_is_away_at_the_start(site: Site, database_server: Any) -> None:
     site = with_store(site, database_server)
     database_server.stop()
@@ -105,6 +106,7 @@ def test_a_store_that_is_away_at_the_start(site: Site, database_server: Any) -> 
 
 
 @needs_a_server
+@pytest.mark.by_store
 def test_a_store_that_is_away_does_not_keep_a_process_from_ending(site: Site, database_server: Any) -> None:
     site = with_store(site, database_server)
     database_server.stop()

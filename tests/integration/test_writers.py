@@ -6,7 +6,7 @@ import json
 
 from tests.integration.site import ENGINE, Site
 
-FLUSHES = 12 if ENGINE == "djongo" else 25  # of each process
+FLUSHES = 25 if ENGINE == "sqlite" else 12  # of each process
 
 
 def test_eight_processes_flush_at_once_and_nothing_fails_is_lost_or_doubled(site: Site) -> None:

@@ -35,6 +35,8 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(recorder, "before_take", lambda source: None)
     # Changed settings have the caches recorded again; those that other tests have used are of no interest here.
     monkeypatch.setattr(engine, "_engines", {})
+    # A leader has what its test registers to do, and not the jobs of all apps, which look at each table and its history.
+    monkeypatch.setattr(leader, "_jobs", {})
     _reset()
     yield
     _reset()

@@ -29,6 +29,7 @@ def world() -> Iterator[World]:
         yield made
 
 
+@pytest.mark.by_store
 def test_a_row_that_is_written_while_a_leader_ahead_compacts_is_not_missed(world: World) -> None:
     """The leader's runs are ten seconds apart; a write that takes longer than from one to the next is too slow."""
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import override_settings
 from hypothesis import given
 
@@ -141,6 +142,7 @@ def test_what_waits_is_told_in_seconds(world: World) -> None:
     assert waiting() == 0
 
 
+@pytest.mark.by_store
 def test_a_row_never_lands_in_a_closed_minute(world: World) -> None:
     for _ in range(40):
         world.write(A, [1.0], waited=300)
@@ -152,6 +154,7 @@ def test_a_row_never_lands_in_a_closed_minute(world: World) -> None:
     world.assert_complete_below_the_watermarks()
 
 
+@pytest.mark.by_store
 @pytest.mark.parametrize("back_s", [30, 100, 3_600, 2 * DAY])
 def test_a_clock_that_steps_back_loses_and_doubles_nothing(world: World, back_s: int) -> None:
     for _ in range(20):
@@ -172,6 +175,7 @@ def test_a_clock_that_steps_back_loses_and_doubles_nothing(world: World, back_s:
     world.assert_complete_below_the_watermarks()
 
 
+@pytest.mark.by_store
 @pytest.mark.parametrize("ahead_s", [300, 3_600])
 def test_a_leader_whose_clock_runs_ahead_loses_and_doubles_nothing(world: World, ahead_s: int) -> None:
     for _ in range(30):
@@ -224,15 +228,19 @@ class Mortal(ORMStorage):
         return deleted
 
 
+# A statement takes several times as long on a server.
+KILLS = 200 if connections["default"].vendor == "sqlite" else 50
+
+
 @pytest.mark.long_history
 @override_settings(PERFSUITE={"METRICS": {"STORAGE": f"{__name__}.Mortal"}})
-def test_killed_200_times_anywhere_the_totals_are_exact(
+def test_killed_anywhere_again_and_again_the_totals_are_exact(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = 0
     chance = random.Random(3)
     for _ in range(20_000):
-        if killed >= 200:
+        if killed >= KILLS:
             break
         monkeypatch.setattr(Mortal, "risk", 0.0)
         world.write(chance.choice(SERIES), [chance.choice([0.0, 3.0, 500.0])])
@@ -242,7 +250,7 @@ def test_killed_200_times_anywhere_the_totals_are_exact(
             compact(checkpoint=lambda: get_storage()._maybe())  # type: ignore[attr-defined]
         except Killed:
             killed += 1
-    assert killed == 200
+    assert killed == KILLS
     monkeypatch.setattr(Mortal, "risk", 0.0)
     world.clock.move(3 * DAY)
     world.write(A, [1.0])

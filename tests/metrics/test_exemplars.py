@@ -224,6 +224,7 @@ def test_a_store_that_is_away_cannot_be_read() -> None:
         exemplars(KIND, A)
 
 
+@pytest.mark.alike
 @pytest.mark.skipif("not hasattr(__import__('os'), 'fork')")
 def test_a_forked_child_writes_its_own_and_not_its_parent_s(tmp_path: Path) -> None:
     printed = run_host(

@@ -96,6 +96,22 @@ def test_findings_are_chosen_by_state_kind_and_time_and_ordered_by_what_they_cos
     assert findings(since=time.time() + 60) == []
 
 
+def test_what_one_change_mends_stands_together_and_where_it_saves_most() -> None:
+    shared = {"remedy": "full-text search of shop.Book"}
+    for route, saving_us, evidence in (
+        ("/rest/", 1, {}),
+        ("/search/", 30, shared),
+        ("/report/", 40, {}),
+        ("/team/", 60, {}),
+        ("/api/", 20, shared),
+    ):
+        saw(route=route, saving_us=saving_us, evidence=evidence)
+    set_state(saw(route="/old/", saving_us=900, evidence=shared), "resolved")
+
+    assert [row.route for row in findings("open")] == ["/team/", "/search/", "/api/", "/report/", "/rest/"]
+    assert [row.route for row in findings() if row.state == "open"] == [row.route for row in findings("open")]
+
+
 def test_one_finding_is_read_by_its_id() -> None:
     id_ = saw()
     saw(kind="duplicate")

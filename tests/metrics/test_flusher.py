@@ -473,6 +473,7 @@ print(total.count, total.sum)
 """
 
 
+@pytest.mark.alike
 def test_the_first_values_are_in_the_store_a_second_later_without_any_call(tmp_path: Path) -> None:
     script = """
     recorder.observe("requests.status", ("2xx",), 5)
@@ -485,12 +486,14 @@ def test_the_first_values_are_in_the_store_a_second_later_without_any_call(tmp_p
     assert run_host(script, tmp_path) == "True"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise SystemExit"])
 def test_what_is_left_is_written_when_the_process_ends(tmp_path: Path, end: str) -> None:
     run_host(f"recorder.observe('requests.status', ('2xx',), 5)\n{end}", tmp_path)
     assert run_host(READ, tmp_path) == "1 5.0"
 
 
+@pytest.mark.alike
 def test_an_uncaught_exception_loses_nothing(tmp_path: Path) -> None:
     with start_host(
         "recorder.observe('requests.status', ('2xx',), 5); raise RuntimeError('boom')", tmp_path
@@ -500,6 +503,7 @@ def test_an_uncaught_exception_loses_nothing(tmp_path: Path) -> None:
     assert run_host(READ, tmp_path) == "1 5.0"
 
 
+@pytest.mark.alike
 def test_no_signal_handler_is_replaced_and_the_thread_does_not_keep_the_process_alive(tmp_path: Path) -> None:
     script = """
     before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
@@ -511,6 +515,7 @@ def test_no_signal_handler_is_replaced_and_the_thread_does_not_keep_the_process_
     assert run_host(script, tmp_path) == "ok"
 
 
+@pytest.mark.alike
 def test_with_monitoring_off_a_process_writes_nothing(tmp_path: Path) -> None:
     script = """
     recorder.observe("requests.status", ("2xx",), 5)
@@ -519,6 +524,7 @@ def test_with_monitoring_off_a_process_writes_nothing(tmp_path: Path) -> None:
     assert run_host(script, tmp_path, ENABLE_PERFORMANCE_MONITORING="false") == "None"
 
 
+@pytest.mark.alike
 def test_parent_and_forked_children_together_lose_and_double_nothing(tmp_path: Path) -> None:
     script = """
     def record(times):
@@ -542,6 +548,7 @@ def test_parent_and_forked_children_together_lose_and_double_nothing(tmp_path: P
     assert run_host(READ, tmp_path) == "3130 3130.0"
 
 
+@pytest.mark.alike
 def test_a_store_in_a_folder_that_appears_later_is_written_then_and_said_once_each(tmp_path: Path) -> None:
     script = """
     messages = []
@@ -561,6 +568,7 @@ def test_a_store_in_a_folder_that_appears_later_is_written_then_and_said_once_ea
     assert printed == ["False", "False", "False", "True True", "3", "1 1"]
 
 
+@pytest.mark.alike
 def test_a_process_that_ends_frees_the_lead_at_once(tmp_path: Path) -> None:
     script = """
     recorder.observe("requests.status", ("2xx",), 1)

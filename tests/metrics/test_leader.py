@@ -198,6 +198,7 @@ def test_a_read_that_took_long_does_not_shorten_the_wait(
     assert not b.renew()
 
 
+@pytest.mark.by_store
 def test_at_no_instant_two_lead_whatever_happens(clock: Clock) -> None:
     chance = random.Random(7)
     candidates = [Candidate() for _ in range(4)]
@@ -286,6 +287,18 @@ def test_a_job_that_fails_is_logged_the_others_run_and_it_runs_again_when_next_d
         clock.move(5)
         tick()
     assert ran == ["broken", "whole", "broken", "whole"]
+
+
+def test_a_job_that_the_end_of_the_process_cuts_short_is_no_error_in_the_log(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def starts_a_thread() -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    register_job("cut", 60, starts_a_thread)
+    with caplog.at_level(logging.DEBUG, logger="perfsuite"):
+        tick()
+    assert [record.levelname for record in caplog.records if "cut" in record.getMessage()] == ["DEBUG"]
 
 
 def test_a_due_time_set_by_a_clock_that_ran_ahead_does_not_stop_the_job(clock: Clock, ran: list[str]) -> None:

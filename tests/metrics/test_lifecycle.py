@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from perfsuite.metrics.lifecycle import (
     RECENT_RUNS,
     advance,
     is_enough,
+    is_no_accident,
     moved,
     share,
 )
@@ -25,10 +27,10 @@ T = 1_800_000_000
 
 
 def seen(
-    count: int, at: int, site: str = "a.py:1 in b", saving_us: float = 10.0, n: int = 0
+    count: int, at: int, site: str = "a.py:1 in b", saving_us: float = 10.0, n: int = 0, limit_us: float = 0.0
 ) -> StoredSighting:
     about = json.dumps(["slow", "SELECT ?", "default", "/a/", site])
-    evidence = json.dumps({"n": n})
+    evidence = json.dumps({"n": n, "limit_us": limit_us} if limit_us else {"n": n})
     return StoredSighting(uuid4(), at, "f" * 32, at, count, saving_us * count, saving_us, about, evidence)
 
 
@@ -39,9 +41,11 @@ class Minute(NamedTuple):
     seen: int = 0
     times: int = 1
     sets: str = ""
+    # The slowest of the sightings, in limits of a finding by time.
+    limits: float = 1.5
 
 
-def history(*minutes: Minute) -> tuple[StoredFinding, int]:
+def history(*minutes: Minute, limit_us: float = 0.0) -> tuple[StoredFinding, int]:
     finding, at = None, T
     for minute in minutes:
         for _ in range(minute.times):
@@ -49,7 +53,10 @@ def history(*minutes: Minute) -> tuple[StoredFinding, int]:
                 assert finding is not None
                 finding = moved(finding, minute.sets, at, "ann")
                 continue
-            sightings = [seen(minute.seen, at + 30)] if minute.seen else []
+            saving_us = limit_us * (minute.limits - 1.0) if limit_us else 10.0
+            sightings = (
+                [seen(minute.seen, at + 30, saving_us=saving_us, limit_us=limit_us)] if minute.seen else []
+            )
             at += 60
             finding = advance(finding, sightings, minute.runs, at)
     assert finding is not None
@@ -57,6 +64,14 @@ def history(*minutes: Minute) -> tuple[StoredFinding, int]:
 
 
 M = Minute
+
+
+def test_what_is_looked_for_once_a_day_is_open_until_it_was_not_found_for_three() -> None:
+    once = seen(1, T)._replace(evidence=json.dumps({"every_s": 86_400}))
+    finding = advance(None, [once], 10, T + 60)
+    for days, state in ((1, "open"), (2.9, "open"), (3.1, "resolved")):
+        finding = advance(finding, [], 5_000, T + round(days * 86_400))
+        assert finding.state == state
 
 
 @pytest.mark.parametrize(
@@ -100,6 +115,96 @@ M = Minute
 def test_the_state_after_each_history(minutes: list[Minute], state: str, regressions: int) -> None:
     finding, _ = history(*minutes)
     assert (finding.state, finding.regressions) == (state, regressions)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "regressions"),
+    [
+        # Once, in a minute however bad, or seldom: a busy machine.
+        ([M(1, 1)], "suspected", 0),
+        ([M(10, 10)], "suspected", 0),
+        ([M(1, 1), M(1), M(1, 1)], "suspected", 0),
+        ([M(100, 1, 30)], "suspected", 0),
+        ([M(1, 1, limits=9.9)], "suspected", 0),
+        # Always, mostly, or one of ten: the statement.
+        ([M(1, 1), M(1, 1)], "open", 0),
+        ([M(1, 1), M(0, 0, 1_440), M(1, 1)], "open", 0),
+        ([M(2, 1), M(2, 1), M(2, 1)], "open", 0),
+        ([M(100, 10), M(100, 10)], "open", 0),
+        ([M(10_000, 600), M(10_000, 600)], "open", 0),
+        ([M(0, 1), M(0, 1)], "open", 0),
+        # A nightly report is told at once, and what only once took so long of many is not.
+        ([M(1, 1, limits=10.0)], "open", 0),
+        ([M(3, 1, limits=10.0)], "suspected", 0),
+        ([M(100, 1, limits=50.0)], "suspected", 0),
+        # What came to nothing counts no more, and hours between accidents are no proof.
+        ([M(1, 1), M(20, 0, 6), M(1, 1)], "suspected", 0),
+        ([M(1, 1), M(20, 0, 6), M(1, 1), M(20, 0, 6), M(1, 1)], "suspected", 0),
+        ([M(1, 1), M(20, 0, 6), M(1, 1), M(1, 1)], "open", 0),
+        # It is resolved as any other, and does not come back by accident.
+        ([M(5, 5, 2), M(20, 0, 6)], "resolved", 0),
+        ([M(5, 5, 2), M(20, 0, 6), M(10, 1)], "resolved", 0),
+        ([M(5, 5, 2), M(20, 0, 6), M(10, 1), M(20, 0, 30), M(10, 1)], "resolved", 0),
+        ([M(5, 5, 2), M(20, 0, 6), M(5, 5, 2)], "open", 1),
+        ([M(5, 5, 2), M(20, 0, 6), M(5, 5), M(0, 0, 60), M(5, 5)], "open", 1),
+        ([M(5, 5, 2), M(20, 0, 6), M(1, 1, limits=12.0)], "open", 1),
+        # A person's word is taken, and what was seen before it is no proof against it.
+        ([M(5, 5, 2), M(sets="resolved"), M(5, 5)], "resolved", 0),
+        ([M(5, 5, 2), M(sets="resolved"), M(5, 5, 2)], "open", 1),
+        ([M(5, 5, 2), M(sets="ignored"), M(5, 5, 9)], "ignored", 0),
+    ],
+)
+def test_what_is_slow_by_accident_is_no_finding_and_what_is_slow_by_itself_is(
+    minutes: list[Minute], state: str, regressions: int
+) -> None:
+    finding, _ = history(*minutes, limit_us=100_000.0)
+    assert (finding.state, finding.regressions) == (state, regressions)
+
+
+def test_several_minutes_that_are_merged_at_once_are_several() -> None:
+    def of(*at: int) -> str:
+        return advance(None, [seen(1, T + each, limit_us=1_000.0) for each in at], len(at), T + 600).state
+
+    assert (of(1, 5), of(1, 90)) == ("suspected", "open")
+
+
+def test_a_sighting_from_before_a_finding_was_resolved_does_not_open_it() -> None:
+    finding, at = history(M(5, 5, 2), M(sets="resolved"), limit_us=1_000.0)
+    before = [seen(5, at - 90, limit_us=1_000.0), seen(5, at - 10, limit_us=1_000.0)]
+    assert advance(finding, before, 10, at + 60).state == "resolved"
+
+
+def test_a_suspicion_that_came_to_nothing_is_not_written_again() -> None:
+    finding, at = history(M(1, 1), M(20, 0, 6), limit_us=1_000.0)
+    assert advance(finding, [], 50, at + 60) == finding._replace(merged_to=at + 60)
+
+
+@given(st.integers(2, 400), st.integers(0, 3_000))
+def test_more_slow_runs_of_as_many_and_fewer_runs_are_never_less_of_a_proof(seen: int, others: int) -> None:
+    runs = seen + others
+    if is_no_accident(seen, runs):
+        assert is_no_accident(seen + 1, runs)
+        assert is_no_accident(seen, max(seen, runs - 1))
+
+
+def test_a_quick_statement_on_a_busy_machine_is_hardly_ever_found_and_a_slow_one_soon() -> None:
+    chance = random.Random(6)
+
+    def is_found(slow_share: float, a_minute: int, minutes: int) -> bool:
+        finding, at = None, T
+        for _ in range(minutes):
+            slow = sum(chance.random() < slow_share for _ in range(a_minute))
+            at += 60
+            if finding is not None or slow:
+                finding = advance(finding, [seen(slow, at - 30, limit_us=1e5)] if slow else [], a_minute, at)
+            if finding is not None and finding.state == "open":
+                return True
+        return False
+
+    busy = sum(is_found(0.005, a_minute, 240) for a_minute in (1, 3, 10, 50) for _ in range(25))
+    slow = sum(is_found(0.5, a_minute, 15) for a_minute in (1, 3, 10, 50) for _ in range(25))
+    assert busy <= 5
+    assert slow >= 95
 
 
 def test_a_finding_is_what_its_first_sighting_is_about() -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from perfsuite.metrics import compaction, flush, leader, merging, runs
-from perfsuite.metrics.findings import MARK, FindingRow, findings, set_state
+from perfsuite.metrics import compaction, flush, kinds, leader, merging, runs
+from perfsuite.metrics.findings import MARK, FindingRow, finding, findings, set_state
 from perfsuite.metrics.flusher import flusher
+from perfsuite.metrics.kinds import Kind
 from perfsuite.metrics.leader import LeaseLost
 from perfsuite.metrics.models import Finding, Sighting
 from perfsuite.metrics.recorder import recorder
-from perfsuite.metrics.sightings import sight
+from perfsuite.metrics.sightings import finding_id, sight
 from perfsuite.metrics.storages import StoredFinding, StoredSighting, get_storage
 from perfsuite.metrics.storages.alias import store_alias
 from perfsuite.metrics.storages.orm import ORMStorage
@@ -25,6 +26,7 @@ from tests.metrics.test_sightings import sighting
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 DAY = 86_400
+STATEMENT = kinds.declare(Kind("test.merging.statement", "us", ("fingerprint", "alias", "route"), cap=50))
 MODULES = ("sightings", "flusher", "compaction", "query", "findings", "merging")
 
 
@@ -69,6 +71,7 @@ class Fleet:
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     monkeypatch.setattr(runs, "_sources", {})
+    monkeypatch.setattr(runs, "_subjects", {})
     runs.register_kind(TIMING.name)
     return Fleet(Clock(monkeypatch, *(f"perfsuite.metrics.{module}" for module in MODULES)))
 
@@ -80,6 +83,11 @@ def stored() -> list[StoredFinding]:
 def only() -> FindingRow:
     (row,) = findings()
     return row
+
+
+def finding_id_of() -> str:
+    made = sighting()
+    return finding_id(made.kind, made.subject, made.alias, made.route, made.site)
 
 
 # Merging
@@ -97,6 +105,30 @@ def test_the_sightings_of_several_processes_become_one_finding(fleet: Fleet) -> 
     assert (row.count, row.runs, row.saving_us, row.saving_us_max) == (6, 37, 115.0, 30.0)
     assert Sighting.objects.using(store_alias()).count() == 0
     assert only().evidence["count"] == 6
+
+
+def test_what_is_slow_is_a_finding_from_its_second_minute_on_and_shown_to_nobody_before(fleet: Fleet) -> None:
+    fleet.minute(3, 2, evidence={"limit_us": 100})
+    assert findings() == []
+    assert finding(finding_id_of()) is None
+    fleet.minute(3, 2, evidence={"limit_us": 100})
+    assert (only().state, only().evidence["count"]) == ("open", 4)
+    fleet.close()
+    assert (only().state, only().evidence["count"]) == ("open", 4)
+
+
+@pytest.mark.by_store
+def test_what_is_slow_now_and_then_stays_a_suspicion_and_goes(fleet: Fleet) -> None:
+    runs.register_subjects(STATEMENT.name, STATEMENT.labels)
+    for _ in range(12):
+        recorder.observe_many([(STATEMENT.name, ("SELECT ?", "default", "/a/"), 5.0)] * 400)
+        fleet.minute(400, 1, evidence={"limit_us": 100})
+    fleet.close()
+    assert findings() == []
+    assert [row.state for row in stored()] == ["suspected"]
+    fleet.clock.move(9 * DAY)
+    merging.trim(checkpoint=nothing)
+    assert stored() == []
 
 
 def test_the_minute_that_is_still_open_is_left(fleet: Fleet) -> None:
@@ -117,6 +149,7 @@ def test_an_empty_store_and_one_without_sightings_have_nothing_to_merge(fleet: F
     assert get_storage().marks([MARK]) == {}
 
 
+@pytest.mark.by_store
 def test_minutes_without_sightings_are_merged_in_one_go_and_their_runs_count(fleet: Fleet) -> None:
     fleet.serve(10, 10)
     fleet.close()
@@ -147,6 +180,7 @@ def test_runs_outside_of_requests_are_counted_by_what_is_registered(fleet: Fleet
 # The state
 
 
+@pytest.mark.by_store
 def test_a_finding_resolves_when_its_route_ran_often_enough_and_comes_back(fleet: Fleet) -> None:
     fleet.serve(10, 10)
     fleet.close()
@@ -164,6 +198,7 @@ def test_a_finding_resolves_when_its_route_ran_often_enough_and_comes_back(fleet
     assert (only().state, only().regressions) == ("open", 1)
 
 
+@pytest.mark.by_store
 def test_without_requests_nothing_resolves(fleet: Fleet) -> None:
     fleet.serve(10, 10)
     fleet.close()
@@ -172,6 +207,7 @@ def test_without_requests_nothing_resolves(fleet: Fleet) -> None:
     assert only().state == "open"
 
 
+@pytest.mark.by_store
 def test_an_ignored_one_stays_through_all_that_comes(fleet: Fleet) -> None:
     fleet.serve(10, 10)
     set_state(only().id, "ignored", by="ann")

@@ -30,6 +30,7 @@ from perfsuite.metrics.query import (
     totals_by,
     totals_of,
 )
+from perfsuite.metrics.reading import reading
 from perfsuite.metrics.storages import RESOLUTIONS, get_storage
 from perfsuite.metrics.storages.alias import store_alias
 from tests.metrics.rows import TIMING, VOLUME, Measured, assert_same, exactly, write
@@ -103,7 +104,7 @@ def test_no_stretch_is_read_twice_or_missed_in_any_history_and_window(
         world.run(steps)
         for _ in range(4):
             window = data.draw(windows(world.now))
-            spans = query._tiles(get_storage(), window)
+            spans = query._tiles(reading(), window)
             # The spans lie end to end, cover the window, and go beyond it by less than one row that is still there.
             assert all(a.end == b.start for a, b in pairwise(spans))
             assert all(span.resolution in RESOLUTIONS for span in spans)
@@ -196,7 +197,7 @@ def test_a_day_is_read_from_few_coarse_rows(world: World) -> None:
         world.write(A, [1.0])
         world.clock.move(3_600)
     world.compact()
-    spans = query._tiles(get_storage(), Window.last(DAY))
+    spans = query._tiles(reading(), Window.last(DAY))
     assert len(spans) <= 8
     assert max(span.resolution for span in spans) == 3_600
 

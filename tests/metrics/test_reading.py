@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perfsuite.metrics.query import Window, series, top, totals
+from perfsuite.metrics.query import Window, series, top, totals, totals_of
 from perfsuite.metrics.reading import one_reading, reading
 from perfsuite.metrics.storages import get_storage
 from tests.metrics.rows import TIMING
@@ -36,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return note
 
-    for name in ("marks", "sums", "cells"):
+    for name in ("marks", "sums", "cells", "kinds"):
         monkeypatch.setattr(type(get_storage()), name, noting(name))
     return names
 
@@ -57,6 +57,21 @@ def test_inside_one_reading_marks_and_sums_are_asked_for_once(world: World, aske
         series(TIMING.name, window, 60)
     assert answers == [[1]] * 3
     assert [asked.count(name) for name in ("marks", "sums", "cells")] == [1, 1, 2]
+
+
+def test_inside_one_reading_a_kind_without_a_series_costs_nothing(world: World, asked: list[str]) -> None:
+    world.write(SERIES[0], [1.0])
+    absent, window = SERIES[3][0].name, Window.last(600)
+    with one_reading():
+        totals(TIMING.name, window)
+        asked.clear()
+        assert top(absent, window, by=("route",)) == []
+        assert totals(absent, window).count == 0
+        assert totals_of(absent, window, [("/a/",)])["/a/",].count == 0
+        assert asked == []
+    world.write(SERIES[3], [1.0])
+    with one_reading():
+        assert totals(absent, window).count == 1
 
 
 def test_outside_every_answer_is_read_anew(world: World, asked: list[str]) -> None:

@@ -227,6 +227,7 @@ def test_after_an_hour_a_full_kind_gets_a_fresh_start(monkeypatch: pytest.Monkey
     assert (VOLUME, ("/new/",)) in recorder.take()
 
 
+@pytest.mark.alike
 def test_a_hundred_thousand_different_labels_stay_within_the_cap(recorder: Recorder) -> None:
     for n in range(100_000):
         recorder.observe(WIDE, (f"/{n}/",), n)
@@ -237,6 +238,7 @@ def test_a_hundred_thousand_different_labels_stay_within_the_cap(recorder: Recor
     assert taken[kinds.SELF_FOLDED.name, (WIDE,)].sum == 100_000 - 300
 
 
+@pytest.mark.alike
 def test_memory_is_flat_however_much_is_recorded(recorder: Recorder) -> None:
     def record(times: int) -> None:
         for n in range(times):
@@ -270,6 +272,7 @@ def _switching_often() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_switching_often")
+@pytest.mark.alike
 def test_eight_threads_lose_nothing_while_a_ninth_takes(recorder: Recorder) -> None:
     times, threads = 20_000, 8
     taken: list[dict[tuple[str, tuple[str, ...]], Counter]] = []

@@ -242,6 +242,7 @@ def test_sightings_that_are_refused_cost_no_numbers(caplog: pytest.LogCaptureFix
     ]
 
 
+@pytest.mark.alike
 @pytest.mark.skipif("not hasattr(__import__('os'), 'fork')")
 def test_a_forked_child_writes_what_it_saw_and_not_what_its_parent_did(tmp_path: Path) -> None:
     printed = run_host(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import MiddlewareNotUsed
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 
@@ -18,6 +22,7 @@ from tests.recorded import Recorded
 
 pytestmark = pytest.mark.urls("tests.monitoring.views")
 OFF = {"METRICS": {"ENABLED": False}}
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 
 def get(path: str, **headers: str) -> Any:
@@ -115,6 +120,70 @@ def test_the_time_recorded_is_the_time_the_view_took(recorded: Recorded) -> None
     assert 30_000 <= recorded.sum(kinds.STATUS, "2xx") < 2_000_000
 
 
+class SlowCache(LocMemCache):
+    """A cache that answers after a while, as one on another host may."""
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(CACHE_S)
+        return super().get(*args, **kwargs)
+
+
+# They differ, so that none can stand in another's place.
+DATABASE_S, CACHE_S, PYTHON_S = 0.03, 0.015, 0.045
+
+
+def wait_in_the_database() -> None:
+    """Have a statement take ``DATABASE_S``."""
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            connection.connection.create_function("nap", 1, time.sleep)
+            cursor.execute("SELECT nap(%s)", [DATABASE_S])
+        else:
+            cursor.execute("SELECT pg_sleep(%s)", [DATABASE_S])
+
+
+@pytest.mark.relational
+@pytest.mark.django_db
+def test_the_time_of_a_request_divides_into_sql_cache_and_python(recorded: Recorded) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        wait_in_the_database()
+        caches["slow"].get("key")
+        # What the computation of a cached value takes is the view's own time, and no cache's.
+        caches["slow"].get_or_set(request.path, lambda: time.sleep(PYTHON_S))
+        return HttpResponse()
+
+    with override_settings(
+        CACHES={"default": LOCMEM, "slow": {**LOCMEM, "BACKEND": f"{__name__}.SlowCache"}}
+    ):
+        for path in ("/a/", "/b/"):
+            RequestMetricsMiddleware(view)(RequestFactory().get(path))
+
+    parts = {
+        part: recorded.sum(kinds.TIME, "<middleware>", part) / 1e6 for part in ("sql", "cache", "python")
+    }
+    assert recorded.labels(kinds.TIME) == {("<middleware>", part) for part in parts}
+    assert parts["sql"] == pytest.approx(recorded.sum(kinds.DB) / 1e6)
+    assert parts["sql"] >= 2 * DATABASE_S
+    assert parts["cache"] >= 2 * 2 * CACHE_S
+    assert parts["python"] >= 2 * PYTHON_S
+    assert sum(parts.values()) == pytest.approx(recorded.sum(kinds.STATUS, "2xx") / 1e6)
+
+
+@pytest.mark.skipif(
+    connection.vendor not in ("mongodb", "djongo"), reason="a request's commands need MongoDB"
+)
+@pytest.mark.django_db
+def test_the_time_of_commands_is_that_of_mongodb(recorded: Recorded) -> None:
+    get("/queries/3/")
+
+    route = "/queries/<int:n>/"
+    assert recorded.labels(kinds.TIME) == {(route, "mongodb"), (route, "python")}
+    assert recorded.sum(kinds.TIME, route, "mongodb") == pytest.approx(recorded.sum(kinds.DB, route))
+    assert recorded.sum(kinds.TIME, route, "mongodb") > 0
+    assert recorded.sum(kinds.TIME) == pytest.approx(recorded.sum(kinds.STATUS, "2xx"))
+
+
 def test_payload_sizes_are_those_of_the_bodies(recorded: Recorded) -> None:
     Client().post("/echo/", data=b"x" * 1234, content_type="application/octet-stream")
 
@@ -169,6 +238,7 @@ def test_a_request_answered_by_another_middleware_is_recorded(recorded: Recorded
     assert recorded.requests() == {("<middleware>", "GET", "3xx"): 1}
 
 
+@pytest.mark.alike
 def test_three_thousand_paths_fold_into_their_patterns(recorded: Recorded) -> None:
     client = Client(raise_request_exception=False)
     for number in range(1_500):

@@ -135,6 +135,16 @@ def test_what_came_back_is_marked(permitted: Client, monkeypatch: pytest.MonkeyP
             {"table": "leads", "columns": ["email"], "patterns": ["email"]},
             "filtered by email.",
         ),
+        (
+            "missing_index",
+            {
+                "table": "leads",
+                "columns": ["email"],
+                "text": "All of leads is read.",
+                "sentence": 'leads lacks an index on email: declare it with register("shop.Lead", Index("email"))',
+            },
+            "leads lacks an index on email: declare it with register(&quot;shop.Lead&quot;, Index(&quot;email&quot;))</p>",
+        ),
         ("wide_rows", {"sentence": "Load less.", "advice": "only(&quot;id&quot;)"}, "Load less. <code>only("),
         ("long_transaction", {}, "Long transaction"),
     ],
@@ -144,6 +154,22 @@ def test_a_finding_of_any_kind_says_what_its_evidence_says(
 ) -> None:
     sighted(kind, **(evidence or {"us": 1}))
     assert shown in permitted.get("/performance/findings/").content.decode()
+
+
+def test_a_missing_index_has_the_lines_that_make_it_to_copy(permitted: Client) -> None:
+    lines = {
+        "register": 'register("shop.Lead", Index("email"))',
+        "meta": 'models.Index(fields=["email"])',
+        "mongosh": 'db.leads.createIndex({"email": 1})',
+    }
+    sighted("missing_index", table="leads", columns=["email"], **lines)
+    page = permitted.get("/performance/findings/").content.decode()
+    for where, line in zip(("indexes.py", "Meta.indexes", "mongosh"), lines.values(), strict=True):
+        shown = line.replace('"', "&quot;")
+        assert (
+            f'<dt>{where}</dt><dd><span class="ps-copied"><code>{shown}</code><button type="button" data-copy hidden'
+            in page
+        )
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -414,3 +414,23 @@ def test_connection_pools_are_shown_once_there_are_any() -> None:
     ]
     opened, closed = shown["rows"][2][10:]
     assert opened == pytest.approx(4 * closed, rel=0.1)
+
+
+def test_what_connections_and_transactions_take_is_shown_by_database() -> None:
+    record_requests()
+    assert "databases" not in cards(build_now())
+    record("queries.connect", ("quiet",), 9_000.0)
+    record("queries.connect", ("default",), *[2_000.0] * 18, *[40_000.0] * 2)
+    record("queries.transaction", ("default",), *[1_000.0] * 19, 600_000.0)
+    record("queries.transaction", ("other",), 5_000.0)
+    assert perfsuite.metrics.flush()
+
+    shown = cards(build_now())["databases"]
+    assert [column["id"] for column in shown["columns"]] == [
+        "alias", "connections", "connect", "connect_p95", "transactions", "held", "held_p95", "held_total",
+    ]  # fmt: skip
+    assert shown["rows"] == [
+        ["default", 20, 5.8, pytest.approx(40, rel=0.02), 20, 30.95, pytest.approx(1, rel=0.02), 619],
+        ["other", 0, None, None, 1, 5, pytest.approx(5, rel=0.02), 5],
+        ["quiet", 1, 9, pytest.approx(9, rel=0.02), 0, None, None, None],
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import Client
 
+from perfsuite.metrics import sightings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import suppress
 from perfsuite.queries import connecting, kinds, pools, track
@@ -126,6 +129,31 @@ def test_each_outermost_transaction_is_timed_and_what_runs_after_its_commit_is_n
 
     assert recorded.count(kinds.TRANSACTION, "default") == 2
     assert recorded.sum(kinds.TRANSACTION, "default") < 50_000
+
+
+@pytest.mark.urls("tests.monitoring.views")
+def test_with_atomic_requests_the_transaction_of_a_long_request_is_found_and_the_route_is_its_place(
+    recorded: Recorded, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PERFSUITE = {"QUERIES": {"LONG_TRANSACTION_MS": 30}}
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    sightings.take("")
+
+    assert Client().get("/sleep/40/").status_code == 200
+    assert Client().get("/zero/").status_code == 200
+
+    assert recorded.count(kinds.TRANSACTION, "default") == 2
+    assert recorded.sum(kinds.TRANSACTION, "default") >= 40_000
+    (found,) = sightings.take("w")
+    kind, subject, alias, route, site = json.loads(found.about)
+    assert (kind, subject, alias, route) == (
+        "long_transaction",
+        "/sleep/<int:ms>/",
+        "default",
+        "/sleep/<int:ms>/",
+    )
+    assert "views.py" not in site, "no line of the view began it"
+    assert json.loads(found.evidence)["ms"] >= 40
 
 
 def test_a_transaction_that_its_connection_took_with_it_is_none(recorded: Recorded) -> None:

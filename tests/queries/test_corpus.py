@@ -16,6 +16,7 @@ from django.test import RequestFactory, override_settings
 from perfsuite.metrics import sightings
 from perfsuite.metrics.sightings import Sighting
 from perfsuite.monitoring import RequestMetricsMiddleware
+from perfsuite.queries import loading, statements
 from tests.queries.corpus import again, coroutines, nothing, per_row, relations  # noqa: F401 - they fill CASES
 from tests.queries.corpus.answers import CASES, Case, marked, place
 from tests.queries.corpus.models import seed
@@ -29,10 +30,21 @@ def able(case: Case) -> bool:
     lacks = {"async"} if django.VERSION < (4, 2) else set()
     if IS_MONGODB:
         lacks |= {"sql", "joins"}
+    if connection.vendor == "mongodb":  # a command's values have no order that tells the fields
+        lacks |= {"params"}
     return not case.needs & lacks
 
 
-ABLE = [case for case in CASES.values() if able(case)]
+# What djongo sends is read as SQL, and this shows that it is; the rest of the corpus takes a minute with it.
+OF_DJONGO = frozenset([
+    "forward_fk", "reverse_fk", "m2m_forward", "one_to_one_reverse", "generic_fk", "get_by_field", "create_in_loop",
+    "update_for_each_row", "duplicate_in_loop", "with_select_related", "with_prefetch_related",
+])  # fmt: skip
+ABLE = [
+    pytest.param(case, id=case.name, marks=() if case.name in OF_DJONGO else pytest.mark.by_store)
+    for case in CASES.values()
+    if able(case)
+]
 
 
 @pytest.fixture
@@ -41,7 +53,8 @@ def sighted() -> Iterator[list[Sighting]]:
     sightings.take("")
     seen: list[Sighting] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sightings, "sight", seen.append)
+        for teller in (sightings, statements, loading):
+            patch.setattr(teller, "sight", seen.append)
         yield seen
 
 
@@ -50,6 +63,7 @@ def test_the_corpus_is_large_and_each_answer_marks_a_line() -> None:
     assert len([case for case in CASES.values() if not case.answers]) >= 30
     used = {place(case, answer) for case in CASES.values() for answer in case.answers}
     assert used - {""} == set(marked().values())
+    assert set(CASES) >= OF_DJONGO
 
 
 def answer_of(case: Case) -> HttpResponse:
@@ -70,7 +84,7 @@ async def _awaited(response: Any) -> Any:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("case", ABLE, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", ABLE)
 def test_each_view_gives_its_findings_and_no_other(
     case: Case, recorded: Recorded, sighted: list[Sighting]
 ) -> None:

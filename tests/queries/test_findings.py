@@ -7,31 +7,37 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import django
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import connection
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from perfsuite.metrics import exemplars, sightings
 from perfsuite.metrics.request import MAX_HELD, Tally, current
+from perfsuite.metrics.storages.alias import store_alias
 from perfsuite.monitoring import RequestMetricsMiddleware
 from perfsuite.queries import callsite, findings, kinds, sql, tracing
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.checks import check_mask
+from perfsuite.queries.fingerprint import Shape, shape
+from perfsuite.queries.slow_advice import advise_slow
 from tests.recorded import Recorded
-from tests.testapp.models import Author
+from tests.testapp.models import Author, Book
 
 GET = "SELECT a FROM shop WHERE b = %s"
 IN_LOOP = "tests/queries/test_findings.py"
 
 
 @pytest.fixture(autouse=True)
-def _afresh(recorded: Recorded) -> Iterator[None]:
+def _afresh(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(callsite, "_known", {})
     sightings.take("")
     exemplars.take("")
     yield
@@ -107,6 +113,18 @@ def test_the_thresholds_are_options(recorded: Recorded, settings: Any) -> None:
     assert [about[0] for about, _ in sighted(recorded)] == ["n_plus_one"]
 
 
+def test_a_slow_statement_that_its_request_repeats_is_told_as_repeated_alone(
+    recorded: Recorded, settings: Any
+) -> None:
+    settings.PERFSUITE = {"QUERIES": {"SLOW_QUERY_MS": 0}}
+
+    in_a_request(lambda: (loop(), note(f"{GET} AND c = 1", (1,))))
+
+    found = sorted((about[0], about[1]) for about, _ in sighted(recorded))
+    assert found == [("n_plus_one", shape(GET)[0]), ("slow", shape(f"{GET} AND c = 1")[0])]
+    assert recorded.count(kinds.SLOW) == 13
+
+
 def test_the_first_statement_of_a_series_is_remembered_without_its_values(recorded: Recorded) -> None:
     in_a_request(lambda: note("SELECT a FROM shop WHERE b = %s AND c = 'secret' AND d = 5", ("secret",)))
 
@@ -134,6 +152,20 @@ def test_parameters_are_remembered_only_if_asked_for_and_then_as_the_mask_leaves
     in_a_request(lambda: note(f"{GET} AND d = %s", ("secret", 7)))
     assert "secret" not in str(remembered(recorded))
     assert recorded.count("self.failures", "queries.mask_params") == 1
+
+
+@pytest.mark.parametrize("params", [(), None, ("secret",)])
+def test_with_a_mask_no_value_that_stands_in_the_text_is_kept_either(
+    recorded: Recorded, settings: Any, params: Any
+) -> None:
+    settings.PERFSUITE = {"QUERIES": {"CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.stars"}}
+    text = f"SELECT a FROM shop WHERE name = 'secret'{' AND b = %s' if params else ''} -- secret {params is None}"
+    in_a_request(lambda: note(text, params))
+
+    (data,) = remembered(recorded)
+    assert data["sql"].startswith("SELECT a FROM shop WHERE name = ?")
+    assert data["params"] == (["***"] if params else [])
+    assert "secret" not in str(data)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +197,7 @@ def broken(statement: str, params: list[Any]) -> list[str]:
         (callsite._Look, "site", "queries.tracing"),
         (findings, "findings_of", "queries.findings"),
         (findings, "advise", "queries.findings"),
-        (findings, "masked", "queries.findings"),
+        (findings, "dialect_of", "queries.findings"),
     ],
 )
 def test_what_fails_inside_is_counted_and_neither_the_site_nor_the_counting_is_affected(
@@ -260,6 +292,37 @@ def test_very_many_different_statements_are_held_in_bounded_memory(recorded: Rec
     assert len(sightings.take("w")) == 1  # one line that asks row by row
 
 
+@pytest.mark.relational
+@pytest.mark.django_db(databases="__all__")
+def test_with_everything_on_a_request_sends_no_statement_but_its_own_to_any_database(
+    recorded: Recorded, settings: Any
+) -> None:
+    books = 40
+    authors = Author.objects.bulk_create([Author(name=f"author {n}") for n in range(books)])
+    Book.objects.bulk_create([Book(author=author, title="one") for author in authors])
+    settings.PERFSUITE = {"QUERIES": {
+        "SLOW_QUERY_MS": 0, "CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.stars", "WIDE_ROWS_SAMPLE": 1,
+        "WIDE_ROWS": 20, "TENANT_OWNED": {"testapp.Book": "author"}, "TENANT_GUARD": "observe", "TENANT_GUARD_ALWAYS": True,
+        "EXPLAIN_DAILY": True,
+    }}  # fmt: skip
+
+    with ExitStack() as stack:
+        sent = {
+            alias: stack.enter_context(CaptureQueriesContext(connections[alias]))
+            for alias in {*connections, store_alias()}
+        }
+        in_a_request(lambda: [book.author.name for book in Book.objects.all()])
+
+    assert {alias: len(captured) for alias, captured in sent.items() if len(captured)} == {
+        "default": books + 1
+    }
+    # A slow request is looked at before its answer leaves, so all of that was done.
+    found = {json.loads(row.about)[0] for row in sightings.take("w")}
+    assert found >= {"n_plus_one", "tenant", "slow"}
+    assert "***" in str([row.data for row in exemplars.take("w")])
+    assert recorded.count("self.failures") == 0
+
+
 @pytest.mark.skipif(django.VERSION < (4, 2), reason="Django 4.2 brought the async methods of querysets")
 @pytest.mark.django_db
 def test_twenty_async_views_at_once_get_their_own_findings(recorded: Recorded) -> None:
@@ -337,3 +400,54 @@ def test_slow_statements_are_sighted_with_their_line(recorded: Recorded, setting
     ((about, evidence),) = sighted(recorded)
     assert (about[0], evidence["about"], evidence["advice"]) == ("slow", "testapp.Author", "look at its plan")
     assert about[4].startswith(IN_LOOP)
+
+
+@pytest.mark.parametrize(
+    ("sql", "advice"),
+    [
+        (
+            'SELECT "a"."x" FROM "a" WHERE ("a"."x" LIKE %s ESCAPE \'\\\' OR "a"."y" LIKE %s)',
+            "full-text search",
+        ),
+        ('SELECT "a"."x" FROM "a" WHERE UPPER("a"."x"::text) LIKE UPPER(%s)', "full-text search"),
+        ('SELECT "a"."x" FROM "a" WHERE "a"."x" = %s', "look at its plan"),
+        ('UPDATE "a" SET "x" = %s WHERE "a"."x" LIKE %s', "an index for its filter, batches"),
+    ],
+)
+def test_a_slow_search_inside_of_texts_is_advised_to_be_a_full_text_search(sql: str, advice: str) -> None:
+    given = advise_slow(shape(sql))
+    assert given.code == advice
+    assert ("searches in x" in given.sentence) is (advice == "full-text search")
+
+
+@pytest.mark.parametrize(
+    ("given", "about", "said"),
+    [
+        (shape('INSERT INTO "testapp_author" ("name") VALUES (%s)'), "testapp.Author", "its triggers"),
+        (shape("REPLACE INTO plain VALUES (%s)"), "plain", "bulk_create() with a batch_size"),
+        (shape('UPDATE "a" SET "x" = %s WHERE ("a"."y" = %s AND "a"."z" > %s)'), "a", "finds them by y, and"),
+        (shape('UPDATE "a" SET "x" = %s WHERE "a"."z" > %s'), "a", "finds them, and"),
+        (
+            shape('DELETE FROM "testapp_author" WHERE "testapp_author"."id" IN (%s, %s)'),
+            "testapp.Author",
+            "by their key is slow; the time goes to its indexes, its triggers",
+        ),
+        (
+            shape('UPDATE "testapp_author" SET "name" = %s WHERE ("testapp_author"."id" = %s AND "name" LIKE %s)'),
+            "testapp.Author",
+            "finds them by id, and",
+        ),
+        (Shape("site.testapp_author.update{_id}", "update"), "testapp.Author", "its write concern"),
+        (Shape("site.leads.delete{status}", "delete"), "leads", "finds them by status, and"),
+        (Shape("site.leads.insert", "insert"), "leads", "its write concern"),
+        (shape("CREATE TABLE b AS SELECT * FROM a"), "a", "CREATE is slow, and there is no plan of it"),
+        (shape("COMMIT"), "", "see what it waits for"),
+    ],
+)  # fmt: skip
+def test_a_slow_write_is_told_what_may_make_it_slow_and_not_to_look_at_a_plan_that_is_refused(
+    given: Shape, about: str, said: str
+) -> None:
+    advice = advise_slow(given)
+    assert advice.about == about
+    assert said in advice.sentence
+    assert "look at its plan" not in advice.code + advice.sentence

@@ -10,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perfsuite.queries import fingerprint
-from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, MAX_SQL_CHARS, OPERATIONS, shape
+from perfsuite.queries.fingerprint import (
+    MAX_CACHED_CHARS,
+    MAX_FINGERPRINT_CHARS,
+    MAX_SQL_CHARS,
+    OPERATIONS,
+    masked,
+    shape,
+    shape_with_nesting,
+    without_nesting,
+)
 
 SHAPES = [
     # Django's own statements, which the wrapper sees with placeholders
@@ -72,6 +81,45 @@ SHAPES = [
     ("", ""),
     (" ; ", ""),
 ]  # fmt: skip
+
+
+NESTED = [
+    # the statement, as PostgreSQL reads it, as all others do, and with its values out of the text as PostgreSQL reads it
+    ("SELECT /* a /* b */ c */ 1", "SELECT ?", "SELECT c */ ?", "SELECT   ?"),
+    ("SELECT 1 /* a /* b */, d", "SELECT ?", "SELECT ? , d", "SELECT ?  "),  # never closed, and closed
+    ("SELECT /*/*/**/*/*/ a", "SELECT a", "SELECT ** a", "SELECT   a"),
+    (
+        "SELECT '/* /*', 'it''s' FROM t -- /* /*\n WHERE a = '*/'",
+        "SELECT ?, ? FROM t WHERE a = ?",
+        None,
+        None,
+    ),
+    ('SELECT "/*" FROM t /* b */ WHERE "/*" = 5', 'SELECT "/*" FROM t WHERE "/*" = ?', None, None),
+    ("SELECT $$ /* /* $$, a", "SELECT ?, a", None, None),
+]
+
+
+@pytest.mark.parametrize(("sql", "nested", "flat", "masked_text"), NESTED)
+def test_comments_nest_in_postgresql_alone(
+    sql: str, nested: str, flat: str | None, masked_text: str | None
+) -> None:
+    assert shape_with_nesting(sql).fingerprint == nested
+    assert shape(sql).fingerprint == (nested if flat is None else flat)
+    if masked_text is not None:
+        assert masked(without_nesting(sql)) == masked_text
+
+
+def test_an_apostrophe_in_a_nested_comment_turns_no_string_of_postgresqls_inside_out() -> None:
+    sql = "SELECT a /* b /* c */ it's */ FROM t WHERE d = 'secret'"
+    assert shape_with_nesting(sql).fingerprint == "SELECT a FROM t WHERE d = ?"
+    assert "secret" not in masked(without_nesting(sql))
+    long = sql.ljust(MAX_CACHED_CHARS + 1)
+    assert shape_with_nesting(long) == shape_with_nesting(sql)
+
+
+@pytest.mark.parametrize(("sql", "expected"), SHAPES)
+def test_postgresql_reads_all_else_as_the_standard_says(sql: str, expected: str) -> None:
+    assert shape_with_nesting(sql).fingerprint == expected
 
 
 @pytest.mark.parametrize(("sql", "expected"), SHAPES)
@@ -162,7 +210,8 @@ def test_short_statements_are_remembered_and_long_ones_are_not() -> None:
 
 # Each repeats a text that makes careless expressions go back over what they have read.
 ADVERSARIES = [
-    "(", ")", "'", '"', "`", "''", "'\\", "E'", "E'\\'", "$", "$a$", "$a", "/*", "*/", "/*/", "--", "-", "+-", ".", "1",
+    "(", ")", "'", '"', "`", "''", "'\\", "E'", "E'\\'", "$", "$a$", "$a", "/*", "*/", "/*/", "/*/**/*/", "/*/**/",
+    "--", "-", "+-", ".", "1",
     "1e", "1.", "%", "%(", "%(a", ":a", "::", "?", "?,", ", ?", " ", "\n", "a", "_", "VALUES ", "VALUES (", "VALUES ((((",
     "VALUES (a)", "VALUES ((a),", "(a),", "(a(b)),", "VALUES (a VALUES (b) ,", "IN (", "IN (?,", "IN ((?,?),", "ARRAY[",
     "(%s, ",
@@ -193,6 +242,7 @@ def test_no_text_takes_long(repeated: str) -> None:
             for end in ("", "x", ")"):
                 text = opening + repeated * (MAX_SQL_CHARS // len(repeated))
                 shape(text[: MAX_SQL_CHARS - 1] + end, mysql)
+                without_nesting(text)
 
     assert time.process_time() - started < 10
 

@@ -20,7 +20,7 @@ from perfsuite.queries.limits import limits
 from tests.queries.corpus_rows.models import Article, Topic
 from tests.recorded import Recorded
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.by_store, pytest.mark.django_db]
 OPTIONS = {"WIDE_ROWS": 20, "WIDE_ROWS_SAMPLE": 1}
 
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 
+from perfsuite.metrics import exemplars
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
 from perfsuite.metrics.request import MAX_HELD
+from perfsuite.metrics.sightings import Sighting
 from perfsuite.monitoring import RequestMetricsMiddleware
-from perfsuite.queries import kinds, pools
+from perfsuite.queries import kinds, pools, statements, track
 from perfsuite.queries.checks import check_clients
+from tests.queries.corpus_rows.models import Topic
 from tests.queries.test_sql import KINDS, author, in_a_request
 from tests.recorded import Recorded
 from tests.servers import ROOT
@@ -78,11 +82,15 @@ COMMANDS: list[tuple[str, Callable[[Any], object], dict[str, int]]] = [
     ("find_in_batches", lambda c: list(c.find(batch_size=100)), {"bare.orders.find{}": 250}),
     ("aggregate", lambda c: list(c.aggregate([{"$match": {"status": "x"}}, {"$limit": 2}])),
         {"bare.orders.aggregate[$match{status}, $limit]": 2}),
-    ("insert", lambda c: c.insert_many([{"_id": n} for n in range(300, 310)]), {"bare.orders.insert": 0}),
-    ("update", lambda c: c.update_many({"status": "x"}, {"$set": {"status": "y"}}), {"bare.orders.update{status}": 0}),
-    ("delete", lambda c: c.delete_many({"_id": {"$lt": 5}}), {"bare.orders.delete{_id.$lt}": 0}),
+    ("insert", lambda c: c.insert_many([{"_id": n} for n in range(300, 310)]), {"bare.orders.insert": 10}),
+    ("update", lambda c: c.update_many({"status": "x"}, {"$set": {"status": "y"}}), {"bare.orders.update{status}": 250}),
+    ("update_in_vain", lambda c: c.update_many({"_id": 1}, {"$set": {"status": "x"}}), {"bare.orders.update{_id}": 1}),
+    ("delete", lambda c: c.delete_many({"_id": {"$lt": 5}}), {"bare.orders.delete{_id.$lt}": 5}),
     ("distinct", lambda c: c.distinct("status", {"_id": 1}), {"bare.orders.distinct{_id}": 0}),
-    ("modify", lambda c: c.find_one_and_update({"_id": 1}, {"$set": {"a": 1}}), {"bare.orders.findAndModify{_id}": 0}),
+    ("modify", lambda c: c.find_one_and_update({"_id": 1}, {"$set": {"a": 1}}), {"bare.orders.findAndModify{_id}": 1}),
+    ("modify_nothing", lambda c: c.find_one_and_delete({"_id": 999}), {"bare.orders.findAndModify{_id}": 0}),
+    ("nobody_waits", lambda c: c.with_options(write_concern=pymongo.WriteConcern(0)).delete_one({"_id": 1}),
+        {"bare.orders.delete{_id}": 0}),
     ("ping", lambda c: c.database.command("ping"), {"bare.ping": 0}),
 ]  # fmt: skip
 
@@ -95,7 +103,10 @@ def test_a_command_of_a_client_is_one_statement_with_its_shape_and_its_documents
 
     assert fingerprints(recorded) == dict.fromkeys(expected, 1)
     assert recorded.labels(kinds.FINGERPRINT) == {(each, mongo.BARE, "/orders/") for each in expected}
-    assert recorded.sum(kinds.DOCUMENTS) == sum(expected.values())
+    is_write = not {"insert", "update", "delete", "findAndModify"}.isdisjoint(recorded.operations())
+    read, changed = recorded.sum(kinds.DOCUMENTS), recorded.sum(kinds.ROWS)
+    assert (read, changed) == ((0, sum(expected.values())) if is_write else (sum(expected.values()), 0))
+    assert recorded.count(kinds.ROWS) == (is_write and name != "nobody_waits")
     assert recorded.sum("requests.queries") == 1
     assert recorded.sum("requests.db") == pytest.approx(recorded.sum(kinds.ALL))
     assert recorded.sum(kinds.ALL) > 0
@@ -163,6 +174,103 @@ def test_a_cursor_whose_find_was_folded_meanwhile_is_counted_by_its_batches(
 
     assert fingerprints(recorded) == {"bare.orders.find{}": 3, "bare.ping": MAX_HELD}
     assert recorded.sum(kinds.DOCUMENTS) == 250
+
+
+# With 250 documents, where 100 are many.
+MANY: dict[str, tuple[Callable[[Any], object], int]] = {
+    "all": (lambda c: list(c.find()), 250),
+    "all in one batch": (lambda c: list(c.find(batch_size=1_000)), 250),
+    "twice": (lambda c: [list(c.find({"_id": {"$gte": 99}})) for _ in range(2)], 151),
+    "a pipeline": (lambda c: list(c.aggregate([{"$match": {"status": "x"}}])), 250),
+    "few": (lambda c: list(c.find({"_id": {"$gte": 150}})), 0),
+    "a limit": (lambda c: list(c.find(limit=200)), 0),
+    "a limit in batches": (lambda c: list(c.find(limit=200, batch_size=50)), 0),
+    "a limit in a pipeline": (lambda c: list(c.aggregate([{"$limit": 200}])), 0),
+    "by keys": (lambda c: list(c.find({"_id": {"$in": list(range(200))}})), 0),
+    "not read on": (lambda c: [next(c.find(batch_size=50)) for _ in range(3)], 0),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_more_documents_than_there_may_be_without_a_limit_are_a_finding_of_the_line_that_reads_them(
+    recorded: Recorded, orders: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    found: list[Sighting] = []
+    monkeypatch.setattr(statements, "sight", found.append)
+    work, documents = MANY[name]
+    with override_settings(PERFSUITE={"QUERIES": {"UNBOUNDED_ROWS": 100}}):
+        in_route("orders/", lambda: work(orders))
+        assert recorded.count("self.failures") == 0
+
+    assert [each.evidence["rows"] for each in found] == ([documents] if documents else [])
+    for each in found:
+        assert (each.kind, each.alias, each.route) == ("unbounded", mongo.BARE, "/orders/")
+        assert each.subject.startswith("bare.orders.")
+        assert each.site.startswith("tests/queries/test_mongo.py:")
+        assert each.evidence["about"] == "orders"
+        assert each.evidence["times"] == (2 if name == "twice" else 1)
+        assert f"{documents} documents came by a command without a limit" in each.evidence["sentence"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_there_are_no_transactions_none_is_long(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Sighting] = []
+    monkeypatch.setattr(statements, "sight", found.append)
+
+    def work() -> None:
+        with transaction.atomic():
+            Author.objects.create(name="x")
+
+    with override_settings(PERFSUITE={"QUERIES": {"LONG_TRANSACTION_MS": 0}}):
+        in_a_request(work)
+        assert recorded.count(kinds.TRANSACTION) == 0
+    assert found == []
+
+
+def test_what_runs_outside_of_requests_may_read_everything(
+    orders: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Sighting] = []
+    monkeypatch.setattr(statements, "sight", found.append)
+    with override_settings(PERFSUITE={"QUERIES": {"UNBOUNDED_ROWS": 100}}), track("nightly"):
+        list(orders.find())
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, None),
+        ({"CAPTURE_PARAMS": True}, ["x", 7]),
+        ({"CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.stars"}, ["***", "***"]),
+        ({"CAPTURE_PARAMS": True, "MASK_PARAMS": f"{__name__}.broken"}, None),
+    ],
+)
+def test_the_values_of_a_remembered_command_are_kept_only_if_asked_for_and_then_as_the_mask_leaves_them(
+    recorded: Recorded, orders: Any, settings: Any, options: dict[str, Any], expected: list[Any] | None
+) -> None:
+    exemplars.take("")
+    settings.PERFSUITE = {"QUERIES": options}
+    # Of one series, few are remembered in a minute.
+    route = f"orders/{len(options)}/{options.get('MASK_PARAMS')}/"
+    in_route(route, lambda: orders.find_one({"status": "x", "_id": {"$gt": 7}}))
+
+    recorded.count("")
+    (data,) = [json.loads(row.data) for row in exemplars.take("w")]
+    assert data["command"] == "bare.orders.find{_id.$gt, status}"
+    assert data.get("params") == expected
+    assert recorded.count("self.failures") == ("broken" in str(options))
+
+
+def stars(command: str, params: list[Any]) -> list[str]:
+    assert command == "bare.orders.find{_id.$gt, status}"
+    return ["***" for _ in params]
+
+
+def broken(command: str, params: list[Any]) -> list[str]:
+    raise LookupError("secret")
 
 
 def test_cursors_that_are_left_unread_are_remembered_within_bounds(
@@ -248,17 +356,25 @@ def test_the_end_of_a_command_may_be_told_in_another_thread_but_not_after_its_re
         return SimpleNamespace(request_id=number, duration_micros=500, reply=reply, connection_id=("x", 1))
 
     ended: list[Any] = []
+    of_the_request: list[Context] = []
 
-    def work() -> None:
-        thread = threading.Thread(target=listener.succeeded, args=[started(-1)])
+    def in_another_thread(work: Callable[[Any], object], event: Any) -> None:
+        thread = threading.Thread(target=work, args=[event])
         thread.start()
         thread.join()
-        ended.append(started(-2))
+
+    def work() -> None:
+        in_another_thread(listener.succeeded, started(-1))
+        ended.extend(started(number) for number in (-2, -3, -4))
+        of_the_request.append(copy_context())
 
     in_a_request(work)
     listener.succeeded(ended[0])
     listener.failed(ended[0])
-    listener.succeeded(SimpleNamespace(request_id=-3))
+    in_another_thread(listener.succeeded, ended[1])
+    in_another_thread(listener.failed, ended[2])
+    in_another_thread(listener.succeeded, SimpleNamespace(request_id=-5))
+    in_another_thread(lambda number: of_the_request[0].run(started, number), -6)
 
     assert recorded.count(kinds.ALL) == 1
     assert recorded.count("self.failures") == 0
@@ -357,6 +473,26 @@ def test_a_statement_of_the_orm_is_counted_once(recorded: Recorded, name: str) -
     assert recorded.count("self.failures") == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_the_orm_writes_is_counted_as_the_rows_that_its_statements_changed(recorded: Recorded) -> None:
+    def work() -> None:
+        Topic.objects.bulk_create(
+            [Topic(name=name) for name in "abc"]
+        )  # djongo counts their keys beside them
+        Topic.objects.filter(name__in=["a", "b"]).update(name="c")
+        Topic.objects.filter(name="c").update(name="d")
+        Topic.objects.filter(name="d")._raw_delete("default")
+
+    in_a_request(work)
+
+    rows: dict[str, float] = {}
+    for labels in recorded.labels(kinds.ROWS):
+        command = labels[0].rpartition("corpus_rows_topic.")[2].partition("{")[0]
+        rows[command] = rows.get(command, 0) + recorded.sum(kinds.ROWS, *labels)
+    assert rows == {"insert": 3, "update": 5, "delete": 3}
+    assert recorded.sum(kinds.DOCUMENTS) == 0
+
+
 @pytest.mark.skipif(ENGINE != "djongo", reason="about djongo; runs in its lane")
 @pytest.mark.django_db(transaction=True)
 def test_djongos_sql_and_its_command_are_shown_together_with_the_time_of_both(recorded: Recorded) -> None:
@@ -450,6 +586,25 @@ def test_a_pool_tells_its_limit_who_waits_and_what_could_not_be_had(recorded: Re
         assert taken[kinds.POOL_WAIT, (pool,)].count >= 1
         assert taken[kinds.POOL_FAILED, (pool, "timeout")].sum >= 1
     assert (state.in_use, state.open, state.limit, state.asking) == (0, 0, int(ENGINE == "djongo"), 0)
+
+
+def test_connections_that_are_opened_and_closed_are_counted_once(recorded: Recorded) -> None:
+    pool = f"mongodb {URL.removeprefix('mongodb://').strip('/')}"
+
+    def counted() -> dict[str, float]:
+        taken = recorder.take()
+        return {
+            kind: value.sum for (kind, labels), value in taken.items() if kind in of and labels == (pool,)
+        }
+
+    of = (kinds.POOL_OPENED, kinds.POOL_CLOSED)
+    pools._by_address.clear()
+    with pymongo.MongoClient(URL) as client:
+        for _ in range(3):
+            client[NAME].things.find_one()
+        assert counted() == {kinds.POOL_OPENED: 1}
+        assert counted() == {}
+    assert counted() == {kinds.POOL_CLOSED: 1}
 
 
 def test_a_client_made_too_early_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ SHAPES: list[tuple[Document, str]] = [
     ({"ping": 1}, "shop.ping"),
     ({"create": "orders", "validator": {"a": 1}}, "shop.orders.create"),
     (aggregate(), "shop.orders.aggregate[]"),
-    (aggregate({"$match": {"a": 1}}, {"$sort": {"b": 1}}, {"$limit": 3}), "shop.orders.aggregate[$match{a}, $sort, $limit]"),
+    (aggregate({"$match": {"a": 1}}, {"$sort": {"b": 1}}, {"$limit": 3}), "shop.orders.aggregate[$match{a}, $sort{b}, $limit]"),
     (aggregate({"$match": {"$expr": {"$eq": ["$a", 1]}}}, {"$group": {"_id": "$b"}}),
         "shop.orders.aggregate[$match{$expr.$eq.$a}, $group]"),
     (aggregate("nonsense", {}), "shop.orders.aggregate[…, …]"),

@@ -14,7 +14,9 @@ from django.core.management.base import BaseCommand
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 
+from perfsuite.metrics import sightings
 from perfsuite.metrics.request import current
+from perfsuite.metrics.sightings import Sighting
 from perfsuite.monitoring import RequestMetricsMiddleware
 from perfsuite.queries import findings, kinds, outside, track
 from tests.recorded import SELECT, Recorded
@@ -61,6 +63,27 @@ def test_a_task_is_counted_under_its_name_as_one_run(recorded: Recorded) -> None
     assert recorded.count(kinds.OUTSIDE, "<task> nightly") == 2
     assert recorded.operations() == {SELECT: 4}
     assert current.get() is None
+
+
+@pytest.mark.django_db
+def test_a_task_is_told_of_its_n_plus_one_and_never_that_it_is_chatty(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    for number in range(12):
+        Author.objects.create(name=f"author {number}")
+
+    with track("nightly"):
+        for number in range(12):
+            Author.objects.get(name=f"author {number}")
+        for names in (["id"], ["name"], ["id", "name"], ["name", "id"]):
+            list(Author.objects.values_list(*names))
+    with override_settings(PERFSUITE={"QUERIES": {"CHATTY_COUNT": 3}}), track("large"):
+        for names in (["id"], ["name"], ["id", "name"], ["name", "id"]):
+            list(Author.objects.values_list(*names))
+
+    assert [(each.kind, each.route) for each in seen] == [("n_plus_one", "<task> nightly")]
 
 
 @pytest.mark.django_db
@@ -178,7 +201,7 @@ def test_what_a_command_repeats_or_takes_long_for_is_told(
     recorded: Recorded, live: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(findings, "tell", lambda *args: seen.append("repeated"))
+    monkeypatch.setattr(findings, "tell", lambda *args: seen.append("repeated") or set())
     monkeypatch.setattr(findings, "tell_slow", lambda *args: seen.append("slow"))
 
     def handle(self: BaseCommand, *args: Any, **options: Any) -> None:
@@ -234,6 +257,7 @@ def test_a_run_that_never_ends_is_counted_while_it_goes_on(recorded: Recorded) -
     assert recorded.count(kinds.OUTSIDE) == 2
 
 
+@pytest.mark.by_store
 @pytest.mark.django_db
 def test_a_run_of_very_many_statements_holds_few(recorded: Recorded) -> None:
     with track("many"):

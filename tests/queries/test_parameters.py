@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from perfsuite.queries import parameters
-from perfsuite.queries.mongo_values import key_of_command
+from perfsuite.queries.mongo_values import kept_of_command, key_of_command
 from perfsuite.queries.parameters import kept, key_of
 
 MEGABYTE = 1_000_000
@@ -130,3 +130,35 @@ def test_commands_have_keys_by_their_values_and_batches_none(
     key = key_of_command(name, command)
     assert (key is None) is is_batch
     assert key == key_of_command(name, command)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "expected"),
+    [
+        ("find", {"filter": {"_id": 1, "name": {"$in": ["a", "b"]}}, "limit": 5}, [1, "a", "b"]),
+        ("find", {}, []),
+        ("count", {"query": {"a": {"$gt": 1.5}}}, [1.5]),
+        ("findAndModify", {"query": {"a": None}, "update": {"$set": {"a": 2}}}, [None]),
+        ("aggregate", {"pipeline": [{"$match": {"a": 1}}, {"$limit": 2}]}, [1, 2]),
+        ("insert", {"documents": [{"_id": 1, "text": "x" * MEGABYTE}]}, [1, "x" * parameters.MAX_CHARS]),
+        ("update", {"updates": [{"q": {"_id": 1}, "u": {"$set": {"a": b"abc"}}}]}, [1, "<3 bytes>"]),
+        ("ping", {"ping": 1}, []),
+        (
+            "find",
+            {"filter": {str(number): number for number in range(10_000)}},
+            list(range(parameters.MAX_VALUES)),
+        ),
+        ("find", {"filter": "no filter"}, []),
+    ],
+)
+def test_kept_values_of_a_command_come_in_its_order_and_are_short_and_few(
+    name: str, command: dict[str, Any], expected: list[Any]
+) -> None:
+    assert kept_of_command(name, command) == expected
+
+
+def test_values_that_lie_too_deep_are_not_kept() -> None:
+    deep: Any = "secret"
+    for _ in range(10_000):
+        deep = {"$not": deep}
+    assert kept_of_command("find", {"filter": {"a": 1, "b": deep}}) == [1]

@@ -220,13 +220,14 @@ def counted(seconds: float, rows_counted: int, key: int = 1) -> list[tuple[Any, 
 @pytest.mark.parametrize(
     ("statements", "found"),
     [
-        (counted(0.2, 10), 1),  # slow
+        (counted(0.2, 1_000), 1),  # slow
+        (counted(0.2, 999), 0),  # not for counting
         (counted(0.001, 100_000), 1),  # large
         (counted(0.001, 99_999), 0),
-        (counted(0.2, 10, key=2), 0),  # of another x
-        (counted(0.2, 10)[:1], 0),
-        (counted(0.2, 10)[::-1], 0),  # the page came first: it was not waited for
-        ([*counted(0.2, 10), *counted(0.3, 10)], 1),
+        (counted(0.2, 1_000, key=2), 0),  # of another x
+        (counted(0.2, 1_000)[:1], 0),
+        (counted(0.2, 1_000)[::-1], 0),  # the page came first: it was not waited for
+        ([*counted(0.2, 1_000), *counted(0.3, 1_000)], 1),
     ],
 )
 def test_a_count_before_its_page_is_told_once_if_it_is_slow_or_of_very_many(

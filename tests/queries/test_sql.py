@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import uuid
 from collections import Counter
@@ -13,13 +15,14 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.models import Count, Prefetch
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 
+from perfsuite.metrics import exemplars
 from perfsuite.metrics import request as tally_of_request
 from perfsuite.metrics.request import MAX_HELD, Tally, current
 from perfsuite.monitoring import RequestMetricsMiddleware
-from perfsuite.queries import fingerprint, kinds, sql, statements
+from perfsuite.queries import dialects, fingerprint, kinds, sql
 from tests.recorded import Recorded
 from tests.testapp.models import Author, Book
 
@@ -200,6 +203,29 @@ def test_every_alias_is_seen_under_its_own_name(recorded: Recorded, second: str)
     assert recorded.sum("requests.queries") == 3
 
 
+def test_a_request_over_two_databases_tells_the_browser_the_time_of_each(
+    recorded: Recorded, second: str
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        for alias, times in (("default", 1), (second, 2)):
+            for _ in range(times):
+                with connections[alias].cursor() as cursor:
+                    cursor.execute("SELECT 1")
+        return HttpResponse()
+
+    with override_settings(DEBUG=True):
+        response: Any = RequestMetricsMiddleware(view)(RequestFactory().get("/"))
+
+    entries = [
+        r'{};dur=(\d+\.\d);desc="{} queries"'.format(*each)
+        for each in (("db", 3), ("db-default", 1), ("db-second", 2))
+    ]
+    found = re.fullmatch(r"total;dur=\d+\.\d, " + ", ".join(entries), response["Server-Timing"])
+    assert found is not None, response["Server-Timing"]
+    whole, *each = map(float, found.groups())
+    assert sum(each) == pytest.approx(whole, abs=0.16), "each is rounded to a tenth"
+
+
 @pytest.mark.django_db
 def test_a_statement_that_fails_is_counted_as_failed_and_its_exception_goes_on(recorded: Recorded) -> None:
     def work() -> None:
@@ -351,9 +377,13 @@ def test_folding_needs_no_connection_of_the_thread_that_folds(recorded: Recorded
 
 
 def test_an_alias_of_mysql_is_read_in_its_way(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(statements._is_mysql, "of_mysql", True)
+    monkeypatch.setitem(dialects._known, "of_mysql", dialects.MYSQL)
+    exemplars.take("")
     tally = Tally()
     tally.held.append(('SELECT "secret"', "of_mysql", 0.001, False, 0, None))
     sql.fold_statements((tally,), "/route/")
 
-    assert recorded.labels(kinds.FINGERPRINT) == {("SELECT ?", "of_mysql", "/route/")}
+    of_mysql = {labels for labels in recorded.labels(kinds.FINGERPRINT) if labels[1] == "of_mysql"}
+    assert of_mysql == {("SELECT ?", "of_mysql", "/route/")}
+    (kept,) = [json.loads(row.data)["sql"] for row in exemplars.take("w")]
+    assert kept == "SELECT ?"

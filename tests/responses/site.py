@@ -136,9 +136,12 @@ def serving(
     middleware: tuple[str, ...] = (OURS,),
     cache: dict[str, Any] | None = None,
     options: dict[str, Any] | None = None,
+    others: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Site]:
-    """Have a site with views by their routes until the block ends; ``options`` are those of PERFSUITE["RESPONSES"]."""
+    """Have a site with views by their routes until the block ends; ``options`` are those of PERFSUITE["RESPONSES"], ``others``
+    caches beside the default one.
+    """
     site = Site(kind)
     module = types.ModuleType(f"tests_responses_urls_{next(_numbers)}")
     module.urlpatterns = [  # type: ignore[attr-defined]
@@ -151,7 +154,7 @@ def serving(
             override_settings(
                 ROOT_URLCONF=module.__name__,
                 MIDDLEWARE=list(middleware),
-                CACHES={"default": cache or TIERED},
+                CACHES={"default": cache or TIERED, **(others or {})},
                 PERFSUITE=perfsuite,
                 **settings,
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.http import http_date
 
 from perfsuite.metrics.recorder import recorder
 from tests.responses.conftest import CACHES
@@ -39,7 +41,7 @@ def test_what_may_be_stored_is_answered_again_without_the_view(
 
     assert site.runs == ["/p/"]
     assert first.body == second.body == b"x" * 20_000
-    assert first["Cache-Status"] == "perfsuite; fwd=miss; stored"
+    assert first["Cache-Status"] == "perfsuite; fwd=uri-miss; stored"
     assert second["Cache-Status"].startswith("perfsuite; hit; ttl=")
     assert second["Age"] == "0"
     assert second["Server-Timing"] == "cache;desc=hit"
@@ -54,7 +56,7 @@ def test_what_may_not_be_stored_runs_its_view_each_time(make_site: Any, control:
     answers = [site.get("/p/") for _ in range(3)]
 
     assert len(site.runs) == 3
-    assert [answer["Cache-Status"] for answer in answers] == ["perfsuite; fwd=miss"] * 3
+    assert [answer["Cache-Status"] for answer in answers] == ["perfsuite; fwd=uri-miss"] * 3
     assert not any(answer.has_header("Age") for answer in answers)
 
 
@@ -310,7 +312,7 @@ def test_details_are_shown_with_debug_only(make_site: Any) -> None:
 def test_cache_status_follows_that_of_a_cache_before(make_site: Any) -> None:
     site = make_site({"p/": lambda request: text(Cache_Status="inner; hit")})
 
-    assert site.get("/p/")["Cache-Status"] == "inner; hit, perfsuite; fwd=miss; stored"
+    assert site.get("/p/")["Cache-Status"] == "inner; hit, perfsuite; fwd=uri-miss; stored"
     assert site.get("/p/")["Cache-Status"].startswith("inner; hit, perfsuite; hit; ttl=")
 
 
@@ -361,3 +363,84 @@ def test_what_becomes_of_requests_is_recorded(make_site: Any) -> None:
         ("responses.missed", ("/p/",)): 1,
         ("responses.missed", ("/q/",)): 1,
     }
+
+
+def test_a_page_without_vary_comes_after_those_that_fit(make_site: Any) -> None:
+    def view(request: Any) -> Any:
+        words = request.META.get("HTTP_ACCEPT_LANGUAGE", "")
+        response = text(words or "any")
+        if words:
+            response["Vary"] = "Accept-Language"
+        return response
+
+    site = make_site({"p/": view})
+    for language in ({"accept_language": "de"}, {"accept_language": "fr"}, {}):
+        site.get("/p/", **language)
+    site.runs.clear()
+
+    assert site.get("/p/", accept_language="de").body == b"de"
+    assert site.get("/p/", accept_language="fr").body == b"fr"
+    assert site.get("/p/").body == b"any"
+    assert site.get("/p/", accept_language="it").body == b"any"
+    assert site.runs == []
+
+
+def test_cache_status_says_whether_the_uri_or_the_variant_is_missing(make_site: Any) -> None:
+    def view(request: Any) -> Any:
+        response = text()
+        response["Vary"] = "Accept-Language"
+        return response
+
+    site = make_site({"p/": view, "w/": lambda request: text()})
+    said = [site.get("/p/", accept_language=each)["Cache-Status"] for each in ("de", "fr")]
+
+    assert said == ["perfsuite; fwd=uri-miss; stored", "perfsuite; fwd=vary-miss; stored"]
+    assert site.post("/w/")["Cache-Status"] == "perfsuite; fwd=method"
+
+
+@pytest.mark.parametrize(("allowed", "runs"), [(True, 1), (False, 2)])
+def test_requests_may_ask_for_what_is_stale_unless_that_is_denied(
+    make_site: Any, monkeypatch: pytest.MonkeyPatch, allowed: bool, runs: int
+) -> None:
+    site = make_site({"p/": lambda request: text()}, options={"ACCEPT_STALE": allowed})
+    site.get("/p/")
+    later = time.time() + 61
+    monkeypatch.setattr("time.time", lambda: later)
+    monkeypatch.setattr("perfsuite.responses.caching._now", lambda: later)
+    site.get("/p/", cache_control="max-stale=1000")
+
+    assert len(site.runs) == runs
+
+
+@pytest.mark.parametrize(("most", "runs"), [(2, 1), (1, 2)])
+def test_what_varies_by_more_fields_than_are_allowed_is_not_kept(
+    make_site: Any, most: int, runs: int
+) -> None:
+    def view(request: Any) -> Any:
+        response = text()
+        response["Vary"] = "Accept-Language, X-Kind"
+        return response
+
+    site = make_site({"p/": view}, options={"MAX_VARY_NAMES": most})
+    for _ in range(2):
+        site.get("/p/")
+
+    assert len(site.runs) == runs
+
+
+def test_of_pages_that_differ_by_other_fields_the_most_recent_that_fits_is_given(make_site: Any) -> None:
+    def view(request: Any) -> Any:
+        is_first = "HTTP_X_A" not in request.META
+        response = text("recent" if is_first else "stored later")
+        response["Vary"] = "X-A" if is_first else "X-B"
+        response["Date"] = http_date(time.time() - (0 if is_first else 20))
+        return response
+
+    site = make_site({"p/": view})
+    site.get("/p/")
+    assert site.get("/p/", x_a="1").body == b"stored later"
+
+    assert site.get("/p/").body == b"recent"
+    assert site.get("/p/", x_b="1").body == b"recent"
+    assert site.get("/p/", x_a="1").body == b"stored later"
+    assert len(site.runs) == 2

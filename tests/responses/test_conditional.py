@@ -12,8 +12,9 @@ from django.http import HttpResponse, HttpResponseNotModified
 from django.views.decorators.http import condition
 
 from perfsuite.responses import cache_response
+from tests.responses.asking import CONDITIONAL
 from tests.responses.conftest import CACHES
-from tests.responses.site import text
+from tests.responses.site import OURS, text
 
 DATE = "Mon, 01 Jan 2024 00:00:00 GMT"
 
@@ -59,6 +60,23 @@ def test_conditions_on_what_is_not_stored_go_to_the_view_as_they_are(make_site: 
 
     assert site.get("/p/", if_none_match='"a"').status_code == 304
     assert seen == ['"a"']
+
+
+@pytest.mark.parametrize("middleware", [(OURS, CONDITIONAL), (CONDITIONAL, OURS)], ids=["inside", "outside"])
+def test_djangos_conditional_get_answers_for_what_is_not_stored(make_site: Any, middleware: Any) -> None:
+    views = {
+        "stored/": lambda request: text("stored"),
+        "not/": lambda request: text("not", "private"),
+        "stale/": lambda request: text("stale", "no-cache"),
+    }
+    site = make_site(views, middleware=middleware)
+    for url, runs in (("/stored/", 1), ("/not/", 4), ("/stale/", 4)):
+        first, second = site.get(url), site.get(url)
+        assert first["ETag"] == second["ETag"]
+        answer = site.get(url, if_none_match=first["ETag"])
+        assert (answer.status_code, answer.body) == (304, b"")
+        assert site.get(url, if_none_match='"other"').body == first.body
+        assert site.runs.count(url) == runs
 
 
 def test_a_client_gets_a_304_from_the_answer_that_was_just_made(make_site: Any) -> None:

@@ -103,3 +103,17 @@ def test_a_cache_is_told_where_there_is_nothing_to_store() -> None:
     assert not encoding.is_negotiable(200, {"content-type": "image/png"}.get)
     with override_settings(PERFSUITE={"RESPONSES": {"COMPRESSION_ENABLED": False}}):
         assert encoding.coding_for("gzip", 10_000).coding == IDENTITY
+
+
+def test_what_is_remembered_of_clients_is_bounded_and_follows_the_settings_and_the_libraries() -> None:
+    for number in range(2_000):
+        assert encoding.coding_for(f"gzip, x{number}", 10_000).coding == "gzip"
+    assert encoding.coding_for("gzip," + " " * 1_000, 10_000).coding == "gzip"
+    assert len(encoding._known[1]) <= encoding.MAX_KNOWN
+    assert all(len(field or "") <= encoding.MAX_KNOWN_FIELD for field in encoding._known[1])
+    assert encoding.coding_for("br, gzip", 10_000).coding == "br"
+    with override_settings(PERFSUITE={"RESPONSES": {"CODINGS": ["gzip"]}}):
+        assert encoding.coding_for("br, gzip", 10_000).coding == "gzip"
+    assert encoding.coding_for("br, gzip", 10_000).coding == "br"
+    codings.look_again()
+    assert encoding._known[1] == {}

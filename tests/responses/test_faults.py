@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 
-from perfsuite.responses import deduplication
-from tests.responses.site import LOCMEM, SYNC, serving, text
+from perfsuite.responses import deduplication, pages
+from perfsuite.responses.pages import SIZE, VERSION
+from tests.responses.site import LOCMEM, OURS, SYNC, Site, serving, text
 
 
 class RaisingCache(BaseCache):
@@ -69,10 +72,21 @@ def test_an_alias_that_does_not_exist_leaves_all_answers_to_the_view(make_site: 
     assert len(logged.records) <= 2
 
 
+REST = SIZE - 1
 LIES: list[Any] = [
-    None, 0, "text", b"bytes", (), ((), ()), (("page.1",), ()), (("page.1", *[None] * 18), ()), (("page.1", *[0] * 18), ()),
-    (("page.1", *["x"] * 18), ()), (("index.1", 1, 2, 3), ()), (("index.1", ("a",), ("b",), 3), ()), (1, 2), {"a": 1},
+    None, 0, "text", b"bytes", (), ((), ()), (("page.1",), ()), (("index.1", 1, 2, 3), ()), (("index.1", ("a",), ("b",), 3), ()),
+    (1, 2), {"a": 1}, *[((VERSION, *[each] * REST), ()) for each in (None, 0, "x", (), 1e12)], ((VERSION, *range(REST)), ()),
 ]  # fmt: skip
+# What may stand where something else should: of all types that a page has, and some that none has.
+WRONG: list[Any] = [None, -1, 1e308, "x", b"x", (("a", "b"),), {"a": ("A",)}]
+
+
+def _ask_in_all_ways(site: Site) -> list[int]:
+    ways: list[dict[str, str]] = [
+        {}, {"if_none_match": '"a"'}, {"range": "bytes=0-1"}, {"cache_control": "no-cache"}, {"cache_control": "max-stale"},
+        {"accept_encoding": "gzip"}, {"authorization": "Basic YQ=="},
+    ]  # fmt: skip
+    return [site.get("/p/", **headers).status_code for headers in ways] + [site.head("/p/").status_code]
 
 
 @pytest.mark.parametrize("lie", LIES, ids=[str(number) for number in range(len(LIES))])
@@ -80,8 +94,28 @@ def test_a_cache_that_holds_something_else_is_a_miss(make_site: Any, monkeypatch
     monkeypatch.setattr(LyingCache, "lie", lie)
     site = make_site({"p/": lambda request: text()}, cache={"BACKEND": f"{__name__}.LyingCache"})
 
-    for headers in ({}, {"if_none_match": '"a"'}, {"range": "bytes=0-1"}, {"cache_control": "no-cache"}):
-        assert site.get("/p/", **headers).status_code in (200, 206)
+    assert set(_ask_in_all_ways(site)) <= {200, 206}
+    assert site.get("/p/").body == b"hello"
+
+
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+def test_a_page_of_which_one_part_is_something_else_is_never_an_error(monkeypatch: Any) -> None:
+    more: Any = {
+        "middleware": ("perfsuite.responses.CompressionMiddleware", OURS),
+        "options": {"COMPRESS_MIN_BYTES": 0},
+    }
+    with serving(SYNC, {"p/": lambda request: text("hello " * 20)}, cache=LOCMEM, **more) as site:
+        site.get("/p/")
+        held = [pickle.loads(each) for each in caches["default"]._cache.values()]
+    (page,) = [each[0] for each in held if pages.is_page(each[0])]
+
+    lying = {"BACKEND": f"{__name__}.LyingCache"}
+    with serving(SYNC, {"p/": lambda request: text()}, cache=lying, **more) as site:
+        for place in range(1, SIZE):
+            for wrong in WRONG:
+                monkeypatch.setattr(LyingCache, "lie", ((*page[:place], wrong, *page[place + 1 :]), ()))
+                assert set(_ask_in_all_ways(site)) <= {200, 206, 304, 416}, (place, wrong)
 
 
 @pytest.mark.parametrize("step", ["decide", "may_store", "keep"])

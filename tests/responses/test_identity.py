@@ -259,6 +259,26 @@ def test_each_tenant_has_its_own_page_where_the_tenant_is_known_outside(make_sit
     assert len(site.runs) == 3
 
 
+def resolve_or_raise(request: Any) -> str:
+    """Return the tenant of a request, which must have one."""
+    return request.META["HTTP_X_TENANT"]  # type: ignore[no-any-return]
+
+
+def test_a_tenant_that_cannot_be_resolved_gets_no_page_and_leaves_none(make_site: Any) -> None:
+    site = make_site(
+        {"p/": lambda request: text(str(current_tenant()))},
+        middleware=(TENANTS, OURS),
+        PERFSUITE={"TENANCY": {"RESOLVER": f"{__name__}.resolve_or_raise"}},
+    )
+
+    for _ in range(2):
+        assert site.get("/p/", x_tenant="1").body == b"1"
+        assert site.get("/p/").status_code == 500
+        assert site.get("/p/", x_tenant="2").body == b"2"
+
+    assert len(site.runs) == 2
+
+
 def test_nothing_is_stored_where_the_tenant_is_known_only_inside(make_site: Any) -> None:
     site = make_site(
         {"p/": lambda request: text(str(current_tenant()))}, middleware=(OURS, TENANTS), PERFSUITE=TENANCY

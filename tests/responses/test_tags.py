@@ -1,11 +1,9 @@
-"""Tags: of responses, of what they are made of, to CDNs and browsers, and invalidation while a page renders."""
+"""Tags: of responses, of what they are made of, to CDNs and browsers. While a page renders: test_tag_races.py."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-import hypothesis
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template import engines
@@ -14,7 +12,7 @@ from perfsuite.caching import cached, invalidate_tags
 from perfsuite.caching.functions import tags_invalidated
 from perfsuite.responses import cache_response
 from tests.responses.conftest import CACHES
-from tests.responses.site import LOCMEM, SYNC, TIERED, serving, text
+from tests.responses.site import text
 
 
 @pytest.mark.parametrize("cache", CACHES.values(), ids=CACHES)
@@ -178,63 +176,3 @@ def test_views_may_add_tags_where_the_cache_has_no_part_in_it(make_site: Any) ->
     assert site.get("/p/?" + "a" * 10_000).status_code == 200
     site = make_site({"p/": view}, options={"ALIAS": "missing"})
     assert site.get("/p/").status_code == 200
-
-
-@pytest.mark.parametrize("cache", [TIERED, LOCMEM], ids=["tiered", "locmem"])
-def test_a_tag_that_is_invalidated_while_its_page_renders_is_never_served_old(cache: Any) -> None:
-    state = {"value": 0, "at": ""}
-
-    def change() -> None:
-        state["value"] += 1
-        invalidate_tags("t")
-
-    def view(request: Any) -> HttpResponse:
-        request.perfsuite.tags.add("t")
-        if state["at"] == "before":
-            change()
-        seen = state["value"]
-        if state["at"] == "after":
-            change()
-        return text(str(seen))
-
-    with serving(SYNC, {"p/": view}, cache=cache) as site:
-        for number in range(200):
-            state["at"] = ("before", "after", "")[number % 3]
-            site.get("/p/")
-            state["at"] = ""
-            assert site.get("/p/").body == str(state["value"]).encode()
-            change()
-            assert site.get("/p/").body == str(state["value"]).encode()
-
-
-def test_what_another_thread_invalidates_at_any_moment_is_never_served_afterwards() -> None:
-    value, invalidated = [0], [0]
-    tries = 10_000 if hypothesis.settings.default.max_examples > 1_000 else 1_000
-
-    def view(request: Any) -> HttpResponse:
-        request.perfsuite.tags.add("t")
-        return text(str(value[0]))
-
-    with serving(SYNC, {"p/": view}) as site:
-        stop = threading.Event()
-        wrong: list[Any] = []
-
-        def read() -> None:
-            while not stop.is_set():
-                at_least = invalidated[0]
-                got = int(site.client_of_thread().get("/p/").content)
-                if got < at_least:
-                    wrong.append((got, at_least))
-
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for made in range(1, tries):
-            value[0] = made
-            invalidate_tags("t")
-            invalidated[0] = made
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-    assert wrong == []

@@ -38,7 +38,7 @@ def status_of(browser: Browser, path: str) -> str:
 def test_a_public_page_is_made_once(fresh: servers.Server) -> None:
     first = {path: status_of(Browser(fresh.url), path) for path in PUBLIC}
     again = {path: status_of(Browser(fresh.url), path) for path in PUBLIC}
-    assert first == dict.fromkeys(PUBLIC, "perfsuite; fwd=miss; stored")
+    assert first == dict.fromkeys(PUBLIC, "perfsuite; fwd=uri-miss; stored")
     assert again == dict.fromkeys(PUBLIC, "perfsuite; hit")
 
 
@@ -46,13 +46,13 @@ def test_two_workers_leave_each_other_their_pages(own_site: Site) -> None:
     with servers.gunicorn("--workers=2", app="sampleproject.wsgi", **own_site.env) as running:
         asked = {path: [status_of(Browser(running.url), path) for _ in range(24)] for path in PUBLIC}
     for path, seen in asked.items():
-        assert seen.count("perfsuite; fwd=miss; stored") <= 2, path
-        assert set(seen[1:]) <= {"perfsuite; fwd=miss; stored", "perfsuite; hit"}
+        assert seen.count("perfsuite; fwd=uri-miss; stored") <= 2, path
+        assert set(seen[1:]) <= {"perfsuite; fwd=uri-miss; stored", "perfsuite; hit"}
 
 
 @pytest.mark.parametrize("path", NEVER)
 def test_others_are_made_each_time(browser: Browser, path: str) -> None:
-    assert [status_of(browser, path) for _ in range(2)] == ["perfsuite; fwd=miss"] * 2
+    assert [status_of(browser, path) for _ in range(2)] == ["perfsuite; fwd=uri-miss"] * 2
 
 
 def test_who_is_logged_in_sees_it_and_nobody_else_does(fresh: servers.Server) -> None:
@@ -69,12 +69,15 @@ def test_who_is_logged_in_sees_it_and_nobody_else_does(fresh: servers.Server) ->
 def test_the_inbox_is_kept_for_one_user_until_they_log_out(fresh: servers.Server) -> None:
     path = "/t/harbor/leads/"
     editor, admin = Browser(fresh.url).log_in("editor"), Browser(fresh.url).log_in("admin")
-    assert [status_of(editor, path) for _ in range(2)] == ["perfsuite; fwd=miss; stored", "perfsuite; hit"]
-    assert status_of(admin, path) == "perfsuite; fwd=miss; stored"
+    assert [status_of(editor, path) for _ in range(2)] == [
+        "perfsuite; fwd=uri-miss; stored",
+        "perfsuite; hit",
+    ]
+    assert status_of(admin, path) == "perfsuite; fwd=uri-miss; stored"
     token = editor.get("/account/").text.partition('name="csrfmiddlewaretoken" value="')[2][:64]
     assert editor.get("/logout/", f"csrfmiddlewaretoken={token}".encode()).status == 200
     assert "/login/" in editor.get(path).url
-    assert status_of(editor.log_in("editor"), path) == "perfsuite; fwd=miss; stored"
+    assert status_of(editor.log_in("editor"), path) == "perfsuite; fwd=uri-miss; stored"
 
 
 def test_a_lead_that_comes_is_in_the_inbox_at_once(fresh: servers.Server) -> None:
@@ -120,3 +123,35 @@ def test_a_page_is_sent_compressed_and_answered_304(fresh: servers.Server) -> No
     response = connection.getresponse()
     assert (response.status, response.read()) == (304, b"")
     connection.close()
+
+
+def test_explain_cache_says_of_three_pages_what_the_readme_shows(own_site: Site) -> None:
+    code = """
+import io
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+client = Client()
+assert client.login(username="admin", password="admin")
+cookie = "Cookie: sessionid=" + client.cookies["sessionid"].value
+answer = []
+for arguments in (["/"], ["/t/harbor/leads/", "--header", cookie], ["/t/harbor/search/?q=path"]):
+    out, exit_code = io.StringIO(), 0
+    try:
+        call_command("explain_cache", *arguments, stdout=out)
+    except SystemExit as exc:
+        exit_code = exc.code
+    answer.append([exit_code, out.getvalue().splitlines()])
+"""
+    said = own_site.run(code)
+    shown = (servers.ROOT / "sampleproject" / "README.md").read_text(encoding="utf-8").splitlines()
+
+    assert [exit_code for exit_code, _ in said] == [0, 0, 2]
+    for _, lines in said:
+        told = [
+            line
+            for line in lines
+            if line.startswith(("partition:", "view:", "conclusion:", "advice:", "tags:"))
+        ]
+        assert told[-1].startswith("conclusion: ")
+        assert set(told) <= set(shown)

@@ -24,9 +24,10 @@ def test_the_debug_toolbar_is_there_in_debug_alone(site: Site) -> None:
     page = debug.run(
         "from django.test import Client\n"
         "response = Client(SERVER_NAME='localhost').get('/t/harbor/')\n"
-        "answer = [response.status_code, 'djDebug' in response.content.decode()]"
+        "page = response.content.decode()\n"
+        "answer = [response.status_code, 'djDebug' in page, 'PerfsuitePanel' in page]"
     )
-    assert page == [200, True]
+    assert page == [200, True, True]
 
 
 def test_the_system_checks_find_nothing(site: Site) -> None:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("forbidden/", views.forbidden, name="forbidden"),
     path("missing/", views.missing, name="missing"),
     path("redirect/", views.redirect, name="redirect"),
+    path("kept/", views.kept, name="kept"),
     path("echo/", views.echo, name="echo"),
     path("json/", views.as_json, name="json"),
     path("whoami/", views.whoami, name="whoami"),

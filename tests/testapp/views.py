@@ -109,6 +109,12 @@ def page_of_year(request: HttpRequest, year: int, slug: str) -> HttpResponse:
     return HttpResponse(f"page of {year}")
 
 
+def kept(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse("kept")
+    response["Cache-Control"] = "max-age=3600"
+    return response
+
+
 def as_json(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"authors": Author.objects.count()})
 

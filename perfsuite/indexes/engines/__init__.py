@@ -19,6 +19,7 @@ _OURS = {
     "postgresql": "perfsuite.indexes.engines.postgresql.PostgreSQL",
     "mongodb": "perfsuite.indexes.engines.mongodb.MongoDB",
     "djongo": "perfsuite.indexes.engines.mongodb.MongoDB",
+    "mysql": "perfsuite.indexes.engines.mysql.MySQL",
 }
 _OTHER = "perfsuite.indexes.engines.other.Other"
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from perfsuite.indexes.compare import Definition, Present, Rules, Wanted
@@ -16,6 +17,8 @@ from perfsuite.indexes.errors import DatabaseRefused
 from perfsuite.indexes.resolve import Resolved, Terms
 
 Say = Callable[[str], None]
+# What a statement may take of an engine that is to be cheap: less than after how long the leader has to renew its lease.
+CHEAP_MS = 8_000
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,40 @@ class Duplicates:
     examples: tuple[tuple[tuple[object, ...], int], ...]
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a table or collection holds, and what has been done with it since the server counts. None: it does not tell.
+
+    ``size`` and ``index_size`` are bytes on disk, ``average`` bytes of a row or document; ``scans`` are reads of the whole
+    table, ``writes`` those that had to change its indexes too.
+    """
+
+    table: str
+    rows: int | None = None
+    size: int | None = None
+    index_size: int | None = None
+    average: float | None = None
+    scans: int | None = None
+    writes: int | None = None
+    since: datetime | None = None
+
+
 class Engine:
     """The base of engines. All methods but ``translate`` talk to the database and raise ``DatabaseRefused``."""
 
     label: ClassVar[str] = "this database"
     terms: ClassVar[Terms] = Terms()
     rules: ClassVar[Rules] = Rules()
+    # Whether the uses of an index are counted since it was made, or later: else ``since`` may be before there was one.
+    counts_since_made: ClassVar[bool] = False
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
+        # Set by who reads without being asked to: what costs the server much is left out, and a statement has few seconds.
+        self.is_cheap = False
+        # Set by who reads the sizes of very many tables only when asked for them; ``left_out`` then says what was not read.
+        self.spares_sizes = False
+        self.left_out = ""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -61,6 +89,10 @@ class Engine:
     def present(self, names: Collection[str] | None = None, *, usage: bool = False) -> list[Present]:
         """Return the indexes of the tables, or of all; with ``usage`` also how large they are and how much they are used."""
         raise NotImplementedError
+
+    def figures(self, names: Collection[str] | None = None) -> list[Figures]:
+        """Return what the tables hold, of some or of all, from the catalog; none where an engine does not know."""
+        return []
 
     def translate(self, resolved: Resolved) -> Wanted:
         """Return what the database would make of a declaration. Reads at most what the server is."""

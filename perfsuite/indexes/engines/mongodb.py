@@ -16,8 +16,18 @@ from django.utils.module_loading import import_string
 
 from perfsuite.indexes.compare import Definition, Present, Rules, Wanted
 from perfsuite.indexes.conf import IndexSettings
-from perfsuite.indexes.engines import mongo_progress, mongo_specs
-from perfsuite.indexes.engines.base import Duplicates, Engine, Say, TableInfo, refused, unsupported
+from perfsuite.indexes.engines import mongo_progress, mongo_specs, mongo_stats
+from perfsuite.indexes.engines.base import (
+    CHEAP_MS,
+    Duplicates,
+    Engine,
+    Figures,
+    Say,
+    TableInfo,
+    refused,
+    unsupported,
+)
+from perfsuite.indexes.engines.mongo_stats import CollectionStats
 from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
 from perfsuite.indexes.ownership import owner_of
 from perfsuite.indexes.resolve import Resolved, Terms
@@ -27,7 +37,9 @@ from perfsuite.optional import require
 EXAMPLES = 3
 AT_ONCE = 4
 WAIT_MS = 5_000
-_UNAUTHORIZED, _NOT_PRIMARY, _DUPLICATE_KEY, _NAMESPACE_NOT_FOUND = 13, 10107, 11000, 26
+# Some milliseconds of the server each: a second or so.
+CHEAP_COLLECTIONS = 300
+_UNAUTHORIZED, _NOT_PRIMARY, _DUPLICATE_KEY = mongo_stats.UNAUTHORIZED, 10107, 11000
 _NOT_PRIMARY_ERRORS = ("NotPrimaryError", "NotMasterError")  # the driver of djongo has the older name
 
 
@@ -37,11 +49,13 @@ class MongoDB(Engine):
     label: ClassVar[str] = "MongoDB"
     terms: ClassVar[Terms] = Terms(documents=True, names_per_table=True)
     rules: ClassVar[Rules] = Rules(names_per_table=True, one_text=True, keys_identify=True)
+    counts_since_made: ClassVar[bool] = True
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
         self._client: Any = None
         self._found: Any = None
+        self._stats: dict[str, CollectionStats] = {}
 
     @property
     def database(self) -> Any:
@@ -127,49 +141,63 @@ class MongoDB(Engine):
 
     def present(self, names: Collection[str] | None = None, *, usage: bool = False) -> list[Present]:
         """Return the indexes; with ``usage`` their bytes, and how often they were used since when."""
-        with self.session():
-            there = [name for name, kind in self._collections() if kind != "view"]
-            wanted = [
-                name
-                for name in sorted(there)
-                if not name.startswith("system.") and (names is None or name in names)
-            ]
-            # collStats takes milliseconds of the server, which it can spend on several collections at once.
-            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="perfsuite-indexes") as threads:
-                each = threads.map(lambda name: self._of_collection(name, usage=usage), wanted)
-                return owner_of([present for found in each for present in found])
+        self._stats.clear()
+        self.left_out = ""
+        # collStats takes milliseconds of the server, which it can spend on several collections at once.
+        with self.session(), self._threads() as threads:
+            asked = self._with_indexes(names)
+            sizes = not (self.spares_sizes and len(asked) > CHEAP_COLLECTIONS)
+            if usage and not sizes:
+                self.left_out = (
+                    f"The sizes on {self.alias} were left out: of {len(asked):,} collections the server works out each; "
+                    "add --sizes, or name collections."
+                )
+            each = threads.map(lambda found: self._of_collection(*found, usage=usage, sizes=sizes), asked)
+            return owner_of([present for found in each for present in found])
 
-    def _of_collection(self, name: str, *, usage: bool) -> list[Present]:
-        collection = self.database[name]
-        errors: Any = require("pymongo.errors", extra="mongodb")
-        try:
-            documents = [dict(each) for each in collection.list_indexes()]
-        except errors.OperationFailure as exc:
-            if exc.code == _NAMESPACE_NOT_FOUND:  # dropped meanwhile
-                return []
-            raise
-        if not usage:
-            return [mongo_specs.present(name, document, None, None) for document in documents]
-        sizes, uses = self._usage(name, errors)
+    def figures(self, names: Collection[str] | None = None) -> list[Figures]:
+        """Return the server's counts, sizes on disk, scans and writes, as ``present`` has read them if it was called before."""
+        with self.session(), self._threads() as threads:
+            every = threads.map(lambda found: self._stats_of(*found).figures, self._with_indexes(names))
+            return [each for each in every if each is not None]
+
+    def _with_indexes(self, names: Collection[str] | None) -> list[tuple[str, str]]:
+        """Return name and kind of the collections that can have indexes; of very many, the first if it is to be cheap."""
+        every = sorted(
+            (name, kind)
+            for name, kind in self._collections()
+            if kind != "view" and not name.startswith("system.") and (names is None or name in names)
+        )
+        return every[:CHEAP_COLLECTIONS] if self.is_cheap else every
+
+    @staticmethod
+    def _threads() -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="perfsuite-indexes")
+
+    def _stats_of(self, name: str, kind: str) -> CollectionStats:
+        if name not in self._stats:
+            max_ms = CHEAP_MS if self.is_cheap else None
+            self._stats[name] = mongo_stats.read(self.database, name, kind, max_ms)
+        return self._stats[name]
+
+    def _of_collection(self, name: str, kind: str, *, usage: bool, sizes: bool) -> list[Present]:
+        stats = CollectionStats()
+        if usage:
+            stats = self._stats_of(name, kind) if sizes else mongo_stats.read_uses(self.database, name, kind)
+        specs = self._specs(name) if stats.specs is None else stats.specs
         return [
-            mongo_specs.present(name, document, sizes.get(document["name"]), uses.get(document["name"]))
-            for document in documents
+            mongo_specs.present(name, spec, stats.sizes.get(spec["name"]), stats.uses.get(spec["name"]))
+            for spec in specs
         ]
 
-    def _usage(self, name: str, errors: Any) -> tuple[Mapping[str, int], Mapping[str, Any]]:
-        """Return the bytes and the accesses by index; those that the user may not see are not there."""
-        sizes: Mapping[str, int] = {}
-        uses: Mapping[str, Any] = {}
+    def _specs(self, name: str) -> list[dict[str, Any]]:
+        errors: Any = require("pymongo.errors", extra="mongodb")
         try:
-            sizes = self.database.command("collStats", name).get("indexSizes", {})
-            uses = {
-                each["name"]: each["accesses"]
-                for each in self.database[name].aggregate([{"$indexStats": {}}])
-            }
+            return [dict(each) for each in self.database[name].list_indexes()]
         except errors.OperationFailure as exc:
-            if exc.code != _UNAUTHORIZED:
-                raise
-        return sizes, uses
+            if exc.code == mongo_stats.NAMESPACE_NOT_FOUND:  # dropped meanwhile
+                return []
+            raise
 
     def translate(self, resolved: Resolved) -> Wanted:
         """Return the index as ``createIndexes`` takes it, and as one types it in mongosh."""

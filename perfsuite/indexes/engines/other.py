@@ -1,4 +1,4 @@
-"""A database that perfsuite makes no indexes on, MySQL for one: the plan says so, and everything else is left alone."""
+"""A database that perfsuite makes no indexes on, Oracle for one: the plan says so, and everything else is left alone."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from perfsuite.indexes.canonical import canonical
 from perfsuite.indexes.compare import CONSTRAINT, Column, Definition, Present
+from perfsuite.indexes.engines.base import Figures
 
 KINDS = {"r": "table", "m": "table", "p": "partitioned table", "v": "view", "f": "foreign table"}
 
@@ -33,6 +34,22 @@ LOCK_HOLDER = """
     WHERE locktype = 'advisory' AND granted AND objid = %s
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+# After a crash all counters begin anew while the postmaster runs on: the time is left with those of the whole server.
+BEGUN = "greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())"
+# Counters by function: the view of them would aggregate the indexes of all tables first.
+FIGURES = """
+    SELECT t.relname,
+           CASE WHEN pg_stat_get_live_tuples(t.oid) > 0 THEN pg_stat_get_live_tuples(t.oid)
+                ELSE greatest(t.reltuples, 0)::bigint END,
+           pg_table_size(t.oid), pg_indexes_size(t.oid), pg_stat_get_numscans(t.oid),
+           pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid)
+               - pg_stat_get_tuples_hot_updated(t.oid) + pg_stat_get_tuples_deleted(t.oid),
+           (SELECT coalesce(d.stats_reset, {begun}) FROM pg_stat_database d
+            WHERE d.datname = current_database())
+    FROM pg_class t
+    WHERE t.relkind IN ('r', 'm') AND pg_table_is_visible(t.oid) AND t.relnamespace <> 'pg_catalog'::regnamespace {where}
+    ORDER BY t.relname
+"""
 _SPECIAL_CLASSES = "SELECT oid::bigint, opcname::text FROM pg_opclass WHERE NOT opcdefault"
 _INDEXES = """
     SELECT t.relname AS tablename, i.relname, m.amname, x.indisunique, x.indisvalid,
@@ -41,7 +58,7 @@ _INDEXES = """
            ) AS constrained,
            x.indnkeyatts, k.keys, k.expressions, k.descending, k.collations, x.indclass::oid[]::bigint[],
            pg_get_expr(x.indpred, x.indrelid), pg_relation_size(i.oid), pg_stat_get_numscans(i.oid),
-           (SELECT coalesce(d.stats_reset, pg_postmaster_start_time()) FROM pg_stat_database d
+           (SELECT coalesce(d.stats_reset, {begun}) FROM pg_stat_database d
             WHERE d.datname = current_database())
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
@@ -72,10 +89,22 @@ def read(rows: Callable[..., list[tuple[Any, ...]]], names: Collection[str] | No
     """Return the indexes of the tables, or of all that the search path finds; ``rows`` runs a query."""
     special: dict[int, str] = dict(rows(_SPECIAL_CLASSES))
     if names is None:
-        found = rows(_INDEXES.format(where=""))
+        found = rows(_INDEXES.format(where="", begun=BEGUN))
     else:
-        found = rows(_INDEXES.format(where="AND t.relname = ANY(%s)"), [list(names)])
+        found = rows(_INDEXES.format(where="AND t.relname = ANY(%s)", begun=BEGUN), [list(names)])
     return [_present(row, special) for row in found]
+
+
+def figures(rows: Callable[..., list[tuple[Any, ...]]], names: Collection[str] | None) -> list[Figures]:
+    """Return what the tables hold, as the server's own estimates and counters have it."""
+    if names is None:
+        found = rows(FIGURES.format(where="", begun=BEGUN))
+    else:
+        found = rows(FIGURES.format(where="AND t.relname = ANY(%s)", begun=BEGUN), [list(names)])
+    return [
+        Figures(table, held, size, index_size, size / held if held else None, scans, writes, since)
+        for table, held, size, index_size, scans, writes, since in found
+    ]
 
 
 def _present(row: tuple[Any, ...], special: dict[int, str]) -> Present:

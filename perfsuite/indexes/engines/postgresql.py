@@ -21,7 +21,7 @@ from perfsuite.indexes.canonical import canonical
 from perfsuite.indexes.compare import Column, Definition, Present, Wanted
 from perfsuite.indexes.conf import IndexSettings
 from perfsuite.indexes.engines import pg_catalog, pg_progress
-from perfsuite.indexes.engines.base import Say, TableInfo, refused, unsupported
+from perfsuite.indexes.engines.base import CHEAP_MS, Figures, Say, TableInfo, refused, unsupported
 from perfsuite.indexes.engines.sql import REHEARSAL, SQLEngine
 from perfsuite.indexes.errors import DatabaseRefused, DeclarationError
 from perfsuite.indexes.resolve import Resolved, Terms
@@ -73,11 +73,22 @@ class PostgreSQL(SQLEngine):
 
     def present(self, names: Collection[str] | None = None, *, usage: bool = False) -> list[Present]:
         """Return the indexes, with their sizes and scans."""
-        with self.session(), transaction.atomic(using=self.alias):
-            self.execute(
-                "SET LOCAL jit = off"
-            )  # it takes as long as the query, which looks expensive and is not
+        with self._reading_catalogs():
             return self.owned(pg_catalog.read(self.rows, names))
+
+    def figures(self, names: Collection[str] | None = None) -> list[Figures]:
+        """Return the server's estimates of rows, sizes on disk, and counters."""
+        with self._reading_catalogs():
+            return pg_catalog.figures(self.rows, names)
+
+    @contextmanager
+    def _reading_catalogs(self) -> Iterator[None]:
+        with self.session(), transaction.atomic(using=self.alias):
+            # It takes as long as the query, which looks expensive and is not.
+            self.execute("SET LOCAL jit = off")
+            if self.is_cheap:
+                self.execute(f"SET LOCAL statement_timeout = {CHEAP_MS}")
+            yield
 
     def translate(self, resolved: Resolved) -> Wanted:
         """Return the statement that builds the index concurrently."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import django.db
 
 from perfsuite.indexes.canonical import canonical, split_columns
 from perfsuite.indexes.compare import CONSTRAINT, Column, Definition, Present, Wanted
-from perfsuite.indexes.engines.base import Say, TableInfo, refused, unsupported
+from perfsuite.indexes.engines.base import Figures, Say, TableInfo, refused, unsupported
 from perfsuite.indexes.engines.sql import REHEARSAL, SQLEngine
 from perfsuite.indexes.errors import DatabaseRefused
 from perfsuite.indexes.resolve import Resolved
@@ -25,15 +26,36 @@ _PRESENT = """
     WHERE t.type = 'table' AND {where}
     ORDER BY t.name, l.name, x.seqno
 """
+_TREES = (
+    "SELECT name, SUM(pgsize), SUM(CASE pagetype WHEN 'leaf' THEN ncell ELSE 0 END) FROM dbstat GROUP BY name"
+)
+_TABLE_NAMES = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
+)
+_INDEX_NAMES = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'"
 _TABLES_AT_ONCE = 500
+# Looking at each page of so large a file takes about half a second; nobody can commit meanwhile, unless its log is a WAL.
+CHEAP_BYTES = 256 * 1024 * 1024
+CHEAP_LOCKED_BYTES = CHEAP_BYTES // 8
 _COLLATION = re.compile(r"\sCOLLATE\s+[\"`\[]?(\w+)", re.IGNORECASE)
 _COLLATED = re.compile(r"\s+COLLATE\s+\S+|\s+(?:ASC|DESC)\s*$", re.IGNORECASE)
+
+
+class _Tree(NamedTuple):
+    """What a table or index takes in the file: its bytes, and its rows."""
+
+    size: int
+    rows: int
 
 
 class SQLite(SQLEngine):
     """Reads ``sqlite_master`` and its pragmas; counts no uses, since SQLite does not."""
 
     label: ClassVar[str] = "SQLite"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self._read: dict[str, _Tree] | None = None
 
     def tables(self, names: Collection[str]) -> dict[str, TableInfo]:
         """Return those tables and views that are there, with their columns."""
@@ -48,6 +70,7 @@ class SQLite(SQLEngine):
 
     def present(self, names: Collection[str] | None = None, *, usage: bool = False) -> list[Present]:
         """Return the indexes; with ``usage`` their bytes where SQLite was built with dbstat, and what ANALYZE found."""
+        self._read = None
         with self.session():
             if names is None:
                 rows = self.rows(_PRESENT.format(where="1"))
@@ -55,17 +78,51 @@ class SQLite(SQLEngine):
                 rows = []
                 for chunk, marks in _chunks(names):
                     rows += self.rows(_PRESENT.format(where=f"t.name IN ({marks})"), chunk)
-            sizes, notes = (self._sizes(), self._statistics()) if usage else ({}, {})
+            sizes, notes = (self._trees(), self._statistics()) if usage else ({}, {})
             grouped: dict[str, list[tuple[Any, ...]]] = {}
             for row in rows:
                 grouped.setdefault(row[1], []).append(row)
             return self.owned([_present(name, group, sizes, notes) for name, group in grouped.items()])
 
-    def _sizes(self) -> dict[str, int]:
+    def figures(self, names: Collection[str] | None = None) -> list[Figures]:
+        """Return rows and bytes by the pages of each; without dbstat, the largest rowid for the rows. No uses are counted."""
+        with self.session():
+            trees = self._trees()
+            of_table: dict[str, int] = {}
+            for index, table in self.rows(_INDEX_NAMES):
+                of_table[table] = of_table.get(table, 0) + (trees[index].size if index in trees else 0)
+            return [
+                self._of_table(name, trees.get(name), of_table.get(name, 0))
+                for (name,) in self.rows(_TABLE_NAMES)
+                if names is None or name in names
+            ]
+
+    def _of_table(self, name: str, tree: _Tree | None, index_size: int) -> Figures:
+        if tree is None:
+            return Figures(name, rows=self._largest_rowid(name))
+        average = tree.size / tree.rows if tree.rows else None
+        return Figures(name, tree.rows, tree.size, index_size, average)
+
+    def _largest_rowid(self, name: str) -> int | None:
+        """Return at least how many rows were ever there, which costs one look into the table; None for one without rowids."""
         try:
-            return dict(self.rows("SELECT name, SUM(pgsize) FROM dbstat GROUP BY name"))
-        except django.db.Error:  # not in every build
-            return {}
+            ((largest,),) = self.rows(f"SELECT MAX(rowid) FROM {self.quoted(name)}")  # noqa: S608
+        except django.db.Error:
+            return None
+        return largest or 0
+
+    def _trees(self) -> dict[str, _Tree]:
+        """Return pages and rows by the name of a table or index, where they can be had: each page of the file is looked at."""
+        if self._read is None:
+            self._read = {}
+            ((pages,),) = self.rows("PRAGMA page_count")
+            ((page_size,),) = self.rows("PRAGMA page_size")
+            ((journal,),) = self.rows("PRAGMA journal_mode")
+            most = CHEAP_BYTES if journal == "wal" else CHEAP_LOCKED_BYTES
+            if not self.is_cheap or pages * page_size <= most:
+                with contextlib.suppress(django.db.Error):  # not in every build
+                    self._read = {name: _Tree(size, held) for name, size, held in self.rows(_TREES)}
+        return self._read
 
     def _statistics(self) -> dict[str, str]:
         try:
@@ -157,7 +214,7 @@ def _chunks(names: Collection[str]) -> list[tuple[list[str], str]]:
 
 
 def _present(
-    name: str, rows: list[tuple[Any, ...]], sizes: Mapping[str, int], notes: Mapping[str, str]
+    name: str, rows: list[tuple[Any, ...]], sizes: Mapping[str, _Tree], notes: Mapping[str, str]
 ) -> Present:
     table, _, unique, origin, sql, *_ = rows[0]
     expressions, where = split_columns(sql) if sql else ([], "")
@@ -176,7 +233,7 @@ def _present(
         name=name,
         definition=Definition(tuple(columns), bool(unique), where=canonical(where), collation=collation),
         owner="" if origin == "c" else CONSTRAINT,
-        size=sizes.get(name),
+        size=sizes[name].size if name in sizes else None,
         note=notes.get(name, ""),
     )
 

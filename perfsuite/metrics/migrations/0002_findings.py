@@ -24,7 +24,12 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("open", "Open"), ("ignored", "Ignored"), ("resolved", "Resolved")],
+                        choices=[
+                            ("open", "Open"),
+                            ("ignored", "Ignored"),
+                            ("resolved", "Resolved"),
+                            ("suspected", "Suspected"),
+                        ],
                         default="open",
                         max_length=10,
                     ),

@@ -128,6 +128,9 @@ class Storage(Protocol):
     def describe(self, ids: Sequence[str]) -> dict[str, SeriesRow]:
         """Return the description of each series that is known."""
 
+    def kinds(self) -> set[str]:
+        """Return the kinds of the series that are described: no other has rows, but for those of the last moment."""
+
     def cells(
         self, spans: Sequence[Span], kinds: Sequence[str] | None = None, series: Sequence[str] | None = None
     ) -> Iterable[Cell]:
@@ -175,9 +178,9 @@ class Storage(Protocol):
         """Delete up to ``limit`` sightings that start before ``before``; return how many were."""
 
     def findings(
-        self, ids: Sequence[str] | None = None, states: Sequence[str] | None = None
+        self, ids: Sequence[str] | None = None, states: Sequence[str] | None = None, since: int | None = None
     ) -> list[StoredFinding]:
-        """Return the findings with these ids and in these states, if given."""
+        """Return the findings with these ids, in these states, and last seen at or after ``since``, if given."""
 
     def move_finding(self, old: StoredFinding | None, new: StoredFinding) -> bool:
         """Replace a finding whose ``merged_to``, ``state`` and ``state_at`` still are those of ``old``; return whether it was.

@@ -36,22 +36,28 @@ def store() -> Iterator[str]:
     Inside a transaction of the host's it is a savepoint, so that what fails here does not break that transaction.
     """
     alias = store_alias()
-    with suppress():
-        try:
-            connection = connections[alias]
-            prepare(connection)
-            with (
-                patience(connection),
-                transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext(),
-            ):
-                yield alias
-        except (DataError, IntegrityError):
-            raise  # the store works, and refuses these rows
-        except (DatabaseError, InterfaceError, ConnectionDoesNotExist, ImproperlyConfigured) as exc:
-            if refused := _refused_by_mongodb(exc):
-                raise DataError(str(refused)) from exc
-            forget_prepared()
-            raise StoreUnavailable(explain(alias, exc)) from exc
+    with suppress(), explaining(alias):
+        connection = connections[alias]
+        prepare(connection)
+        with (
+            patience(connection),
+            transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext(),
+        ):
+            yield alias
+
+
+@contextmanager
+def explaining(alias: str) -> Iterator[None]:
+    """Turn what the database says into ``StoreUnavailable``, but for what it says of the rows."""
+    try:
+        yield
+    except (DataError, IntegrityError):
+        raise  # the store works, and refuses these rows
+    except (DatabaseError, InterfaceError, ConnectionDoesNotExist, ImproperlyConfigured) as exc:
+        if refused := _refused_by_mongodb(exc):
+            raise DataError(str(refused)) from exc
+        forget_prepared()
+        raise StoreUnavailable(explain(alias, exc)) from exc
 
 
 def explain(alias: str, exc: Exception) -> str:

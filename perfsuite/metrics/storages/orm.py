@@ -43,6 +43,10 @@ class ORMStorage(FindingTables):
                     found[row[0]] = SeriesRow(*row)
         return found
 
+    def kinds(self) -> set[str]:
+        with store() as alias:
+            return set(Series.objects.using(alias).order_by().values_list("kind", flat=True).distinct())
+
     def cells(
         self, spans: Sequence[Span], kinds: Sequence[str] | None = None, series: Sequence[str] | None = None
     ) -> list[Cell]:

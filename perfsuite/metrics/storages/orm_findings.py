@@ -43,7 +43,7 @@ class FindingTables:
             return len(ids)
 
     def findings(
-        self, ids: Sequence[str] | None = None, states: Sequence[str] | None = None
+        self, ids: Sequence[str] | None = None, states: Sequence[str] | None = None, since: int | None = None
     ) -> list[StoredFinding]:
         found: list[StoredFinding] = []
         with store() as alias:
@@ -53,6 +53,8 @@ class FindingTables:
                     chosen = chosen.filter(id__in=chunk)
                 if states is not None:
                     chosen = chosen.filter(state__in=states)
+                if since is not None:
+                    chosen = chosen.filter(last_seen__gte=since)
                 found += [StoredFinding(*row) for row in chosen.values_list(*StoredFinding._fields)]
         return found
 

@@ -1,7 +1,7 @@
 """Connection pools: how full they are, how long a request waits for a connection, and how many come and go.
 
 Connections that Django itself keeps, one for each thread, stand among them: they have no limit, and nobody waits for one but who
-opens it.
+opens it. Beside them, what each database costs before and around its statements: its connections and its transactions.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ COLUMNS = (
     Column("failed", "Failed"),
     Column("opened", "Opened / min"),
     Column("closed", "Closed / min"),
+)
+
+OF_DATABASES = (
+    Column("alias", "Database", "text"),
+    Column("connections", "Opened"),
+    Column("connect", "Opening, average", "ms"),
+    Column("connect_p95", "Opening, p95", "ms"),
+    Column("transactions", "Transactions"),
+    Column("held", "Held, average", "ms"),
+    Column("held_p95", "Held, p95", "ms"),
+    Column("held_total", "Held in all", "duration"),
 )
 
 
@@ -64,3 +75,36 @@ def _line(pool: str, of: dict[str, Histogram | None], minutes: float) -> Line:
         round((of["opened"] or Histogram()).sum / minutes, 1),
         round((of["closed"] or Histogram()).sum / minutes, 1),
     ]
+
+
+class Databases:
+    """How long connections took to open and transactions were held, by alias; left out while there are none."""
+
+    id = "databases"
+    title = "Connections and transactions"
+
+    def data(self, view: CardContext) -> CardData | None:
+        """Return the table, or None."""
+        connects = view.read.totals_by("queries.connect", view.window, "alias")
+        transactions = view.read.totals_by("queries.transaction", view.window, "alias")
+        found = {
+            alias: (connects.get(alias, Histogram()), transactions.get(alias, Histogram()))
+            for alias in {**connects, **transactions}
+        }
+        if not found:
+            return None
+        aliases = sorted(found, key=lambda alias: (-found[alias][1].sum, alias))
+        lines = [_of_database(alias, *found[alias]) for alias in aliases]
+        return table(
+            self, OF_DATABASES, lines, hint="of requests, commands and tasks", sorted_by="held_total"
+        )
+
+
+def _of_database(alias: str, connects: Histogram, transactions: Histogram) -> Line:
+    held_total = ms(transactions.sum) if transactions.count else None
+    return [alias, *_taken(connects), *_taken(transactions), held_total]
+
+
+def _taken(value: Histogram) -> list[float | None]:
+    """Return how many there were, and how long one took, on average and within which 95 % did."""
+    return [value.count, *((ms(value.mean), ms(value.quantile(0.95))) if value.count else (None, None))]

@@ -9,13 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from perfsuite.metrics.query import Window
-from perfsuite.panel.pages import statements
 from perfsuite.panel.pages.answers import chosen_of
-from perfsuite.panel.pages.statements import SORTS, Chosen, Line, Ranking
 from perfsuite.panel.pages.words import count, duration, shortened
 from perfsuite.panel.payload import DEFAULT_RANGE, RANGES
 from perfsuite.panel.place import Place
 from perfsuite.panel.views import range_of
+from perfsuite.queries.ranking import SORTS, Chosen, Line, Ranking, rank
 
 COLUMNS = (
     ("count", "Calls"),
@@ -35,7 +34,7 @@ def queries(request: HttpRequest, place: Place) -> HttpResponse:
     shown_range = range_of(request)
     asked = {name: request.GET.get(name, "")[:2_000] for name in ("alias", "route", "operation")}
     chosen = Chosen(chosen_of(request.GET.get("sort", "total"), "order", SORTS), **asked)
-    ranking = statements.ranking(Window.last(shown_range.seconds).aligned(shown_range.step), chosen)
+    ranking = rank(Window.last(shown_range.seconds).aligned(shown_range.step), chosen)
     kept = {
         **asked,
         "sort": chosen.sort if chosen.sort != "total" else "",

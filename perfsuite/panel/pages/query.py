@@ -14,16 +14,17 @@ from perfsuite.metrics.exemplars import ExemplarRow
 from perfsuite.metrics.findings import findings
 from perfsuite.metrics.query import Window
 from perfsuite.metrics.reading import one_reading
-from perfsuite.panel.pages import statements, trend
+from perfsuite.panel.pages import trend
 from perfsuite.panel.pages.answers import EXPLAIN, NotThere, may
-from perfsuite.panel.pages.statements import Details, Statement
 from perfsuite.panel.pages.steps import steps
 from perfsuite.panel.pages.told import Told
 from perfsuite.panel.pages.words import ago, clock, count, duration, instant, shortened
 from perfsuite.panel.payload import RANGES, Range
 from perfsuite.panel.place import Place
 from perfsuite.panel.views import range_of
+from perfsuite.queries import ranking
 from perfsuite.queries.fingerprint import operation_of
+from perfsuite.queries.ranking import Details, Statement
 from perfsuite.queries.short_id import short_id
 
 EXEMPLAR_CHARS = 4_000
@@ -50,10 +51,10 @@ def explain(request: HttpRequest, place: Place, name: str) -> HttpResponse:
 
 def _found(request: HttpRequest, name: str, shown_range: Range) -> Statement:
     alias = request.GET.get("database", "")
-    found = statements.statement(name, alias, _window(shown_range))
+    found = ranking.statement(name, alias, _window(shown_range))
     if found is None:
         where = f" on {shortened(alias, 40)!r}" if alias else ""
-        days = statements.WINDOW_S // 86_400
+        days = ranking.WINDOW_S // 86_400
         raise NotThere(f"No statement {shortened(name, 40)!r} was recorded{where} in the last {days} days.")
     return found
 
@@ -66,7 +67,7 @@ def _page(
     request: HttpRequest, place: Place, found: Statement, shown_range: Range, plan: dict[str, Any] | None
 ) -> HttpResponse:
     window, name = _window(shown_range), short_id(found.fingerprint)
-    known = statements.details(found, window, shown_range.step)
+    known = ranking.details(found, window, shown_range.step)
 
     def url(page: str = "query", alias: str = found.alias, range_id: str = shown_range.id) -> str:
         return place.url(page, name, database=alias, range=range_id)

@@ -31,6 +31,8 @@ ACTIONS = {
     "ignored": (("open", "Open again"), ("resolved", "Resolve")),
     "resolved": (("open", "Open again"), ("ignored", "Ignore")),
 }
+# The lines of an index in the evidence, and where each belongs.
+INDEX_LINES = {"register": "indexes.py", "meta": "Meta.indexes", "mongosh": "mongosh"}
 # Of a request's statement as it stands in a sentence or a list.
 SUBJECT_CHARS = 300
 
@@ -70,6 +72,12 @@ class Told:
         """What to write, "" where that is no code or the sentence has it already."""
         advice = str(self.row.evidence["last"].get("advice") or "")
         return advice if "(" in advice and advice not in self.sentence else ""
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What makes the index that is missing: where each line belongs, and the line."""
+        last = self.row.evidence["last"]
+        return [(where, str(last[name])) for name, where in INDEX_LINES.items() if last.get(name)]
 
     @property
     def state(self) -> str:
@@ -137,6 +145,8 @@ def sentence_of(row: FindingRow) -> str:
     if row.kind == "missing_index" and last.get("table"):
         columns = ", ".join(str(each) for each in _list(last.get("columns")))
         said = last.get("text") or f"All of {last['table']} is read and filtered by {columns}."
+        if last.get("sentence"):  # the adviser's, which knows the statement and not its plan alone
+            return f"{said} {last['sentence']}"
         return f"{said} Declare an index on {columns}." if columns and not last.get("patterns") else str(said)
     for name in ("sentence", "text"):
         if last.get(name):

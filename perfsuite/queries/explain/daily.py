@@ -8,25 +8,41 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 from perfsuite.metrics.exemplars import ExemplarRow, exemplars, remember
+from perfsuite.metrics.findings import findings, set_state
+from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.leader import still_leads
+from perfsuite.metrics.lifecycle import EVERY, OPEN, RESOLVED, is_enough
 from perfsuite.metrics.query import Row, Window, top
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries import kinds
+from perfsuite.queries.advice import reading_of
+from perfsuite.queries.advisers import advisers
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.explain.errors import NotExplainable
-from perfsuite.queries.explain.plans import Plan
+from perfsuite.queries.explain.plans import SCAN, SEARCH, SORT, Fact, Plan
 from perfsuite.queries.explain.recorded import explain, is_one
+from perfsuite.queries.fingerprint import Shape, operation_of
+from perfsuite.queries.repeats import WRITES
 from perfsuite.queries.short_id import short_id
 
 logger = logging.getLogger("perfsuite.queries")
 
-EVERY_S = 300.0
+guard = Guard("queries.explain.advisers")
+
 DAY_S = 86_400
+# So long a statement must not have been slow to need no index any more.
+CURED_S = 3_600
 MAX_AT_ONCE = 5
 MAX_SLOW = 200
+# More series than a store can hold: "all of them".
+ALL = 100_000
+MISSING_INDEX = "missing_index"
+# An index of which more of a statement's work is left is not told of: it is not what makes the statement slow.
+MOST_LEFT = 0.5
 # A plan longer than this is kept as text only; what is remembered is cut at 20,000 characters.
 MAX_JSON_CHARS = 12_000
 MAX_TEXT_CHARS = 6_000
@@ -36,10 +52,11 @@ def explain_slow() -> int:
     """Explain some statements that were slow within a day and not explained within one; return how many."""
     if not QuerySettings.get().explain_daily:
         return 0
+    _resolve_cured()
     done = 0
-    for row in top(
-        kinds.SLOW, Window.last(DAY_S), ("fingerprint", "alias"), limit=MAX_SLOW, percentiles=False
-    ):
+    rows = top(kinds.SLOW, Window.last(DAY_S), ("fingerprint", "alias"), limit=MAX_SLOW, percentiles=False)
+    # Those that write are refused, which is kept too, but nobody waits for it.
+    for row in sorted(rows, key=lambda each: operation_of(each.labels["fingerprint"]) in WRITES):
         fingerprint, alias = row.labels["fingerprint"], row.labels["alias"]
         if done >= MAX_AT_ONCE:
             break
@@ -92,28 +109,87 @@ def _kept(plan: Plan) -> dict[str, Any]:
 
 
 def _sight_missing_indexes(slow: Row, plan: Plan) -> None:
+    """Sight what the plan shows: tables read whole, and others of which an adviser knows an index that saves most of the work."""
     fingerprint, alias = slow.labels["fingerprint"], slow.labels["alias"]
-    for fact in plan.missing_indexes(QuerySettings.get().explain_scan_rows):
+    read_whole = plan.missing_indexes(QuerySettings.get().explain_scan_rows)
+    for fact in (*read_whole, *_others(fingerprint, plan)):
+        advice = _advice(fingerprint, alias, fact.table)
+        left = advice.pop("left", 1.0 if "keys" in advice else 0.0)
+        if fact not in read_whole and ("keys" not in advice or left > MOST_LEFT):
+            continue
+        columns = fact.columns if fact in read_whole else tuple(advice["keys"])
         evidence = {
             "short_id": short_id(fingerprint),
             "engine": plan.engine,
             "table": fact.table,
-            "columns": list(fact.columns),
+            "columns": list(columns),
             "patterns": list(fact.patterns),
             "rows": fact.rows,
-            "text": fact.text,
+            "text": fact.text if fact.columns else replace(fact, columns=columns).text,
+            EVERY: DAY_S,
+            "remedy": f"index on {fact.table} ({', '.join(advice.get('keys', columns))}) on {alias}",
+            **advice,
         }
-        for route in _routes(fingerprint, alias):
-            sight(Sighting("missing_index", fingerprint, alias, route, "", slow.value.mean, evidence))
+        # It is sighted once a day, and would save a part of what took long all day.
+        for route, slow_us in _routes(fingerprint, alias):
+            saving_us = slow_us * (1.0 - left)
+            sight(Sighting(MISSING_INDEX, fingerprint, alias, route, "", saving_us, evidence))
 
 
-def _routes(fingerprint: str, alias: str) -> list[str]:
-    """Return the routes on which the statement was slow."""
+def _resolve_cured() -> None:
+    """Resolve the missing indexes whose statement ran often enough in the last hour without being slow once.
+
+    They are looked for once a day, and nobody should wait for days to see that the index was made.
+    """
+    lately = Window.last(CURED_S)
+    rows = [row for row in findings(state=OPEN, kind=MISSING_INDEX) if row.last_seen < lately.start]
+    if not rows:
+        return
+    slow, slow_today = _counts(kinds.SLOW, lately), _counts(kinds.SLOW, Window.last(DAY_S))
+    ran, ran_today = _counts(kinds.FINGERPRINT, lately), _counts(kinds.FINGERPRINT, Window.last(DAY_S))
+    for row in rows:
+        about = row.subject, row.alias, row.route
+        now = ran.get(about, 0)
+        used_to = min(1.0, slow_today.get(about, 0) / max(1, ran_today.get(about, 0) - now))
+        if about not in slow and is_enough(now, used_to):
+            set_state(row.id, RESOLVED)
+
+
+def _counts(kind: str, window: Window) -> dict[tuple[str, str, str], int]:
+    rows = top(kind, window, ("fingerprint", "alias", "route"), "count", ALL, percentiles=False)
+    return {
+        (row.labels["fingerprint"], row.labels["alias"], row.labels["route"]): row.value.count for row in rows
+    }
+
+
+def _others(fingerprint: str, plan: Plan) -> list[Fact]:
+    """Return the other tables of a statement that an index may be missing on: its first, and those whose rows are sorted."""
+    found = {fact.table: fact for fact in plan.findings if fact.kind == SORT and fact.table}
+    table = reading_of(Shape(fingerprint, operation_of(fingerprint))).table
+    if table:
+        found.setdefault(table, Fact(SEARCH, table))
+    known = {fact.table for fact in plan.findings if fact.kind == SCAN}
+    return [fact for name, fact in found.items() if name not in known]
+
+
+def _advice(fingerprint: str, alias: str, table: str) -> dict[str, Any]:
+    """Return what the advisers say; one that fails says nothing."""
+    found: dict[str, Any] = {}
+    for adviser in advisers if guard.on else ():
+        try:
+            found |= adviser(fingerprint, alias, table)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
+    return found
+
+
+def _routes(fingerprint: str, alias: str) -> list[tuple[str, float]]:
+    """Return the routes on which the statement was slow, each with the microseconds that this took."""
     rows = top(
         kinds.SLOW, Window.last(DAY_S), ("fingerprint", "alias", "route"), limit=MAX_SLOW, percentiles=False
     )
     return [
-        row.labels["route"]
+        (row.labels["route"], row.value.sum)
         for row in rows
         if (row.labels["fingerprint"], row.labels["alias"]) == (fingerprint, alias)
     ]

@@ -1,6 +1,6 @@
 """Makes a command again of a MongoDB command's shape, such as ``shop.orders.find{placed_at.$gte, status}``. Pure.
 
-A shape has neither values nor the order of a sort, and of a pipeline the conditions of ``$match`` only. So what is made is the
+A shape has no values, and of a pipeline the conditions of ``$match`` and the keys of ``$sort`` only. So what is made is the
 filter with a placeholder for each value: it tells whether an index serves the filter, and nothing else.
 """
 
@@ -17,6 +17,8 @@ _SHAPE = re.compile(
     r"(?P<database>[^.\s]+)\.(?P<collection>.+)\.(?P<name>\w+)(?P<rest>[{\[].*)?\Z", re.DOTALL
 )
 _FIRST_MATCH = re.compile(r"\[\$match\{(?P<paths>[^}]*)\}")
+_FILTER_THEN_SORT = re.compile(r"\{(?P<paths>[^}]*)\}(?: sort\{(?P<keys>[^}]*)\})?")
+_MATCH_THEN_SORT = re.compile(r"\[(?:\$match\{[^}]*\}, )*\$sort\{(?P<keys>[^}]*)\}")
 _LISTS = frozenset(["$and", "$or", "$nor"])
 _COMPARES = frozenset(["$eq", "$gt", "$gte", "$lt", "$lte"])
 _MORE = "…"
@@ -40,9 +42,22 @@ def command_of(shape: str) -> dict[str, Any]:
         first = _FIRST_MATCH.match(rest)
         condition = _filter(first.group("paths")) if first else {}
         return {"aggregate": collection, "pipeline": [{"$match": condition}] if condition else []}
-    condition = _filter(rest.strip("{}"))
+    read = _FILTER_THEN_SORT.match(rest)
+    condition = _filter(read.group("paths") if read else "")
     # The key of a distinct is not in its shape; its filter decides which index serves.
     return {name: collection, **({_FILTERS[name]: condition} if name in _FILTERS else {}), **_more(name)}
+
+
+def order_of(shape: str) -> list[str]:
+    """Return the keys of a shape's sort, those that descend with a minus.
+
+    Of a pipeline only where the documents go into it unchanged.
+    """
+    read = _SHAPE.match(shape)
+    rest = (read.group("rest") or "") if read else ""
+    sort = _MATCH_THEN_SORT.match(rest) or _FILTER_THEN_SORT.match(rest)
+    keys = sort.group("keys") if sort else None
+    return [key for key in keys.split(", ") if key] if keys else []
 
 
 def _more(name: str) -> dict[str, Any]:

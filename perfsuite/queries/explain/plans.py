@@ -11,6 +11,7 @@ from typing import Any
 
 SCAN = "scan"
 SORT = "sort"
+SEARCH = "search"
 # A plan nested deeper than this is cut: none that a person reads is.
 MAX_DEPTH = 60
 
@@ -49,7 +50,8 @@ class Fact:
     """Something that a plan shows.
 
     ``kind`` is ``scan`` (a table or collection is read whole; ``columns`` are those that it is then filtered by) or ``sort``
-    (``columns`` are sorted although no index gives their order). ``rows`` is how many the table has, as far as known.
+    (``columns`` are sorted although no index gives their order), or ``search`` (the index that is used leaves many rows that one
+    on ``columns`` would leave out; no database says so itself). ``rows`` is how many the table has, as far as known.
     ``is_served``: an index begins with one of the columns, and was not chosen. ``patterns`` are those of the columns that are
     compared by LIKE, by a regular expression or inside a function: an index on the plain column does not serve them.
     """
@@ -68,6 +70,8 @@ class Fact:
         if self.kind == SORT:
             of = f" of {self.table}" if self.table else ""
             return f"Rows{of} are sorted{f' by {named}' if named else ''}; no index gives that order."
+        if self.kind == SEARCH:
+            return f"{self.table} has no index on {named} together."
         size = f" (rows: {_count(self.rows)})" if self.rows is not None else ""
         text = f"All of {self.table}{size} is read"
         if not self.columns:

@@ -35,8 +35,9 @@ class Recorded(NamedTuple):
 def explain(fingerprint: str, alias: str, *, analyze: bool | None = None) -> Plan:
     """Return the plan of a recorded statement; raise ``NotExplainable``, with one sentence, where there is none.
 
-    Of what is remembered the instance with its parameters is taken, else the slowest. ``analyze`` None is the option
-    ``EXPLAIN_ANALYZE``. Asks the database on a connection of its own, for at most ``EXPLAIN_TIMEOUT_MS``; records nothing.
+    Of what is remembered the instance with its parameters is taken, else the slowest; masked values are not taken for its own.
+    ``analyze`` None is the option ``EXPLAIN_ANALYZE``. Asks the database on a connection of its own, for at most
+    ``EXPLAIN_TIMEOUT_MS``; records nothing.
     """
     settings = QuerySettings.get()
     with suppress():
@@ -61,7 +62,7 @@ def explain(fingerprint: str, alias: str, *, analyze: bool | None = None) -> Pla
         return relational.explain_sql(
             alias,
             sql,
-            data.get("params"),
+            None if settings.mask_params else data.get("params"),
             timeout_ms=timeout_ms,
             analyze=settings.explain_analyze if analyze is None else analyze,
         )

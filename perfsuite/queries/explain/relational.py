@@ -17,7 +17,10 @@ VENDORS = ("sqlite", "postgresql")
 # Rows are counted up to this: enough to tell that a table is large.
 MAX_COUNTED = 100_000
 GENERIC_PLAN_FROM = 160_000
-UNKNOWN = "The plan is for unknown values: those of the statement are not kept (PERFSUITE['QUERIES']['CAPTURE_PARAMS'])."
+UNKNOWN = (
+    "The plan is for unknown values: those of the statement are not kept (PERFSUITE['QUERIES']['CAPTURE_PARAMS']), "
+    "or not as they were (MASK_PARAMS)."
+)
 RAN = "The statement was run for this plan (PERFSUITE['QUERIES']['EXPLAIN_ANALYZE'])."
 
 
@@ -61,8 +64,8 @@ def _of_postgresql(
         cursor.execute("SHOW server_version_num")
         if int(cursor.fetchone()[0]) < GENERIC_PLAN_FROM:
             raise NotExplainable(
-                "PostgreSQL before 16 gives no plan for unknown values; set PERFSUITE['QUERIES']['CAPTURE_PARAMS'] = True "
-                "and wait until the statement runs again, or upgrade."
+                "PostgreSQL before 16 gives no plan for unknown values; set PERFSUITE['QUERIES']['CAPTURE_PARAMS'] = True, "
+                "without MASK_PARAMS, and wait until the statement runs again, or upgrade."
             )
         cursor.execute("EXPLAIN (FORMAT JSON, GENERIC_PLAN) " + joined(statement, "$"))
         is_run = False

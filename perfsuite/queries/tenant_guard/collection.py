@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pymongo import DeleteMany, DeleteOne
 from pymongo.collection import Collection
 
 from perfsuite.queries.mongo_shape import shape
@@ -50,10 +51,32 @@ class GuardedCollection(Collection):  # type: ignore[type-arg]  # pymongo 3 has 
         made._alias = alias
         return made
 
+    def with_options(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the same collection with other options, guarded too."""
+        return GuardedCollection.of(super().with_options(*args, **kwargs), self._alias)
+
     def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
         """Judge the pipeline first."""
         self._judge("aggregate", {"aggregate": self.name, "pipeline": pipeline}, pipeline)
         return super().aggregate(pipeline, *args, **kwargs)
+
+    def aggregate_raw_batches(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        """Judge the pipeline first."""
+        self._judge("aggregate", {"aggregate": self.name, "pipeline": pipeline}, pipeline)
+        return super().aggregate_raw_batches(pipeline, *args, **kwargs)
+
+    def bulk_write(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
+        """Judge the filter of each update and each deletion first; where one is not in order, none of them is sent."""
+        state = in_force.state
+        if state is not None and self.name.lower() in state.schema.owned and isinstance(requests, list):
+            for command in ("update", "delete"):
+                filters = [
+                    request._filter  # noqa: SLF001 - pymongo has no public name for it
+                    for request in requests
+                    if _command_of(request) == command and hasattr(request, "_filter")
+                ]
+                self._judge(command, _as_command(self.name, command, *filters), filters)
+        return super().bulk_write(requests, *args, **kwargs)
 
     def _judge(self, name: str, command: Any, condition: Any) -> None:
         state = in_force.state
@@ -89,15 +112,23 @@ def _filtered(method: str, command: str, at: int = 0) -> Callable[..., Any]:
     return judged
 
 
-def _as_command(collection: str, command: str, condition: Any) -> dict[str, Any]:
+def _command_of(request: Any) -> str:
+    """Return the command that an operation of a bulk write is sent by."""
+    return "delete" if isinstance(request, (DeleteMany, DeleteOne)) else "update"
+
+
+def _as_command(collection: str, command: str, *conditions: Any) -> dict[str, Any]:
     key = {"find": "filter", "update": "updates", "delete": "deletes"}.get(command, "query")
-    is_batch = command in ("update", "delete")
-    return {command: collection, key: [{"q": condition}] if is_batch else condition}
+    if command in ("update", "delete"):
+        return {command: collection, key: [{"q": condition} for condition in conditions]}
+    return {command: collection, key: conditions[0]}
 
 
 _METHODS: Iterable[tuple[str, str, int]] = (
     ("find", "find", 0),
+    ("find_raw_batches", "find", 0),
     ("count_documents", "count", 0),
+    ("estimated_document_count", "count", 1),  # which takes none
     ("distinct", "distinct", 1),
     ("update_one", "update", 0),
     ("update_many", "update", 0),

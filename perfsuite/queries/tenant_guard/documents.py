@@ -41,7 +41,7 @@ def verdict_of_command(name: str, command: Mapping[str, Any], schema: Schema) ->
             return FINE
         return verdict_of_pipeline(collection, pipeline, schema)
     if owned is None:
-        return FINE
+        return _verdict_of_bulk(command, schema) if name == "bulkWrite" else FINE
     if name in _FILTERS:
         condition = command.get(_FILTERS[name])
         return (
@@ -54,6 +54,23 @@ def verdict_of_command(name: str, command: Mapping[str, Any], schema: Schema) ->
         filters = [each.get("q") for each in batch or () if isinstance(each, Mapping)]
         return verdict_of_filters(collection, filters, schema)
     return FINE
+
+
+def _verdict_of_bulk(command: Mapping[str, Any], schema: Schema) -> Verdict:
+    """Return what a bulk write of a client's comes to, which is about several collections: each filter has to hold."""
+    filters: dict[str, list[Any]] = {}
+    try:
+        names = [each["ns"].partition(".")[2].lower() for each in command["nsInfo"]]
+        for operation in command["ops"]:
+            number = operation.get("update", operation.get("delete"))
+            if number is not None and names[number] in schema.owned:
+                filters.setdefault(names[number], []).append(operation.get("filter"))
+    except (AttributeError, LookupError, TypeError):
+        return NOT_UNDERSTOOD
+    verdicts = [verdict_of_filters(name, filters[name], schema) for name in filters]
+    if unscoped := tuple(owned for verdict in verdicts for owned in verdict.unscoped):
+        return Verdict(unscoped)
+    return FINE if all(verdict.understood for verdict in verdicts) else NOT_UNDERSTOOD
 
 
 def verdict_of_filters(collection: str, filters: Iterable[Any], schema: Schema) -> Verdict:
@@ -125,6 +142,8 @@ class _Stages:
         self.around: Restricted = set()
         self._below: dict[str, _Stages] = {}
         self._kept: set[str] = set()
+        # The field whose values it makes one list of, in place of documents.
+        self.collected: Nodes = ()
         self.ended = False
         self._conditions = 0
         self._in_or = False
@@ -150,8 +169,7 @@ class _Stages:
         elif name == "$unionWith":
             self._unite(value)
         elif name == "$facet" and isinstance(value, Mapping):
-            for pipeline in value.values():
-                self._facet(pipeline)
+            self._read_facets(value)
         elif name in ("$addFields", "$set") and isinstance(value, Mapping):
             self._set({str(key) for key in value})
         elif name == "$unwind":
@@ -179,6 +197,12 @@ class _Stages:
         if (below := self._below.get(alias)) is not None:
             below.around |= self.restricted
 
+    def _read_facets(self, value: Mapping[str, Any]) -> None:
+        for pipeline in value.values():
+            self._facet(pipeline)
+        if len(value) == 1:
+            self._collect(*value.values())
+
     def _facet(self, pipeline: Any) -> None:
         """Read a pipeline over the same documents: what holds before holds in it, and not the other way round."""
         collection = self.facts.tables[self.number]
@@ -188,6 +212,14 @@ class _Stages:
             of_this = ((self.number, owned.column),)
             self.facts.joined.append((of_this, (below.number, owned.column), below.restricted))
         below.read(pipeline)
+
+    def _collect(self, pipeline: Any) -> None:
+        """Note the field of which a pipeline makes a list, as django-mongodb-backend does of ``IN (SELECT ...)``."""
+        match pipeline:
+            case [{"$group": {"_id": None, **others}}] if len(others) == 1 and not self.ended:
+                (made,) = others.values()
+                if isinstance(made, Mapping) and isinstance(path := made.get("$addToSet"), str):
+                    self.collected = self.field(path[1:])
 
     def _unite(self, value: Any) -> None:
         is_mapping = isinstance(value, Mapping)
@@ -287,6 +319,8 @@ class _Stages:
                 self.join(*((ours, theirs) if left_around else (theirs, ours)))
             elif operator == "$eq":
                 self.facts.join(ours, theirs, self.around if left_around else restricted)
+            elif not left_around and (listed := self._below.get(right[1:].partition(".")[0])) is not None:
+                self.facts.join(ours, listed.collected, restricted)
         elif ours and _is_constant(right):
             self.facts.bind(ours, self.around if left_around else restricted)
         elif theirs and operator == "$eq" and _is_constant(left):

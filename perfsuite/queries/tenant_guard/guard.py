@@ -78,7 +78,7 @@ def _judge(state: State, sql: Any, text: str, alias: str, is_mysql: bool) -> Exc
     tally = current.get()
     if tally is not None and tally.closed:
         tally = None
-    if state.mode != RAISE and tally is not None:
+    if state.mode != RAISE and state.collect is None and tally is not None:
         if len(text) > MAX_NOTED_CHARS:
             text = text[:MAX_CACHED_CHARS] + " ("  # which no one understands
         note(tally, (text, alias, is_mysql, call_site(), None))
@@ -100,6 +100,9 @@ def settle(
     fingerprint, operation = shape(text, is_mysql)
     if not verdict.understood:
         not_understood(fingerprint, alias, route, site, state.mode)
+        return None
+    if state.collect is not None:
+        state.collect(verdict.unscoped, fingerprint, alias, site)
         return None
     report(verdict.unscoped, fingerprint, operation, alias, route, site, state.mode)
     return exception(verdict.unscoped, site) if state.mode == RAISE else None

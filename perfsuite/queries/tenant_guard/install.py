@@ -27,7 +27,7 @@ def install() -> None:
     on_fold(fold_notes)
     connection_created.connect(_on_connection, dispatch_uid=_UID)
     for connection in _made_connections():
-        _on_connection(None, connection)
+        put_on(connection)
     backend.install() if state.mode == RAISE else backend.uninstall()
 
 
@@ -55,14 +55,23 @@ def _made_connections() -> list[Any]:
 
 
 def _on_connection(sender: object, connection: Any, **kwargs: object) -> None:
+    put_on(connection)
+
+
+def put_on(connection: Any) -> None:
+    """Have the statements of one connection judged."""
     # Outermost, so that what is not run is not counted as a statement.
     if judge_statement not in connection.execute_wrappers:
         connection.execute_wrappers.insert(0, judge_statement)
 
 
 def _on_setting_changed(*, setting: str, **kwargs: object) -> None:
-    if setting != "PERFSUITE":
-        return
+    if setting == "PERFSUITE":
+        refresh()
+
+
+def refresh() -> None:
+    """Install the guard as the settings have it now, or take it off."""
     try:
         install() if MetricsSettings.get().enabled else uninstall()
     except Exception as exc:  # noqa: BLE001 - the guard's

@@ -29,7 +29,7 @@ def judge_command(tally: Tally, name: str, command: Mapping[str, Any], what: Sha
         verdict = verdict_of_command(name, command, state.schema)
         if (not verdict.unscoped and verdict.understood) or not state.is_judged():
             return
-        if verdict.understood:
+        if verdict.understood and state.collect is None:
             note(tally, (what.fingerprint, alias, False, call_site(), verdict.unscoped))
         else:
             settle_command(state, verdict, what, alias)
@@ -45,6 +45,9 @@ def settle_command(state: State, verdict: Verdict, what: Shape, alias: str) -> E
         return None
     if not verdict.understood:
         not_understood(what.fingerprint, alias, route, site, state.mode)
+        return None
+    if state.collect is not None:
+        state.collect(verdict.unscoped, what.fingerprint, alias, site)
         return None
     report(verdict.unscoped, what.fingerprint, what.operation, alias, route, site, state.mode)
     return exception(verdict.unscoped, site)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -13,14 +13,27 @@ from django.db.models import Model
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.tenant_guard.declared import Declaration, read_declaration
 from perfsuite.queries.tenant_guard.hands import Rows, is_in_hand
-from perfsuite.queries.tenant_guard.reading import verdict_of
-from perfsuite.queries.tenant_guard.schema import Schema, Verdict
+from perfsuite.queries.tenant_guard.schema import Owned, Schema, Verdict
 from perfsuite.tenancy.current import current_reason, current_tenant
 
 OBSERVE, WARN, RAISE, OFF = "observe", "warn", "raise", "off"
 MODES = (OBSERVE, WARN, RAISE, OFF)
 # Different statements whose verdict is remembered.
 MAX_VERDICTS = 1_000
+
+
+# The tables that a statement reaches without their tenant, its fingerprint, the alias and the call site.
+Collect = Callable[[Sequence[Owned], str, str, str], None]
+
+
+class Collecting:
+    """Whom statements are told to for the moment, whatever the settings say; ``always`` as the setting of that name."""
+
+    collect: Collect | None = None
+    always = False
+
+
+collecting = Collecting()
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class State:
     allowed: re.Pattern[str] | None
     # The verdict on a text without its values.
     verdict: Callable[[str], Verdict]
+    # Whom a statement is told to that is not in order, at once and in place of all that is done else; for tests.
+    collect: Collect | None = None
 
     def is_judged(self) -> bool:
         """Tell whether the caller's statement is judged: for a tenant, not ``across_tenants``, and not about a row in hand."""
@@ -62,6 +77,9 @@ def declaration() -> Declaration:
 def read_state() -> State | None:
     """Return the guard as the settings and the models have it, or None when it has nothing to do."""
     settings, mode = QuerySettings.get(), mode_in_force()
+    collect = collecting.collect
+    if collect is not None:
+        mode = OBSERVE
     if mode == OFF:
         return None
     declared = declaration()
@@ -74,7 +92,15 @@ def read_state() -> State | None:
         names,
         declared.attributes,
         mode,
-        settings.tenant_guard_always,
+        collecting.always if collect is not None else settings.tenant_guard_always,
         re.compile(routes) if routes else None,
-        lru_cache(maxsize=MAX_VERDICTS)(lambda text: verdict_of(text, schema)),
+        lru_cache(maxsize=MAX_VERDICTS)(lambda text: _verdict_of(text, schema)),
+        collect,
     )
+
+
+def _verdict_of(text: str, schema: Schema) -> Verdict:
+    # What reads SQL is loaded by who has declared something to look for.
+    from perfsuite.queries.tenant_guard.reading import verdict_of
+
+    return verdict_of(text, schema)

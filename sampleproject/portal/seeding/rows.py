@@ -44,7 +44,14 @@ def forms(tenants: list[Tenant]) -> list[Form]:
 
 def users(random: Random, count: int, tenants: list[Tenant], now: datetime) -> list[User]:
     """Return people who work for the tenants in turn; none of them can log in."""
-    return [_user(random, number, tenants[number % len(tenants)], now) for number in range(count)]
+    made = [_user(random, number, tenants[number % len(tenants)], now) for number in range(count)]
+    taken: set[str] = set()
+    for number, user in enumerate(made):
+        if user.email in taken:  # who has another's name at the same company has an address with a number
+            name, _, host = user.email.partition("@")
+            user.email = f"{name}.{number}@{host}"
+        taken.add(user.email)
+    return made
 
 
 def _user(random: Random, number: int, tenant: Tenant, now: datetime) -> User:

@@ -86,6 +86,7 @@ def test_the_tier_follows_to_the_replica_that_takes_over(settings: Any, guarded:
         wait_until(lambda cache=cache: not cache.engine.shared.breaker.is_open, "the replica")  # type: ignore[misc]
         wait_until(lambda cache=cache: cache.get("k") is None, "the invalidation")  # type: ignore[misc]
     assert replica.role()[0] == b"master"
-    assert there.get("other") == "kept"
+    # On a busy machine the new master may miss a deadline, and the breaker opens once more.
+    wait_until(lambda: there.get("other") == "kept", "what the replica has kept")
     here.set("k", "new", tags=["pages"])
     assert there.get("k") == "new"

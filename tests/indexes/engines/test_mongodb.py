@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from perfsuite.indexes import DatabaseRefused, Index, applying, register, registry
-from perfsuite.indexes.engines import mongo_progress, opened
+from perfsuite.indexes.engines import mongo_progress, mongodb, opened
 from tests import servers
 from tests.indexes import processes, world
 from tests.indexes.engines.own_mongod import OwnMongod
@@ -174,10 +174,33 @@ def test_uses_and_sizes_are_listed(leads: str, run: Run) -> None:
         run("setup_indexes", "--drop-unused", "ix_email", "--database", "default", "--apply", "--yes")
 
 
+def test_the_sizes_of_very_many_collections_are_left_out_unless_asked_for(
+    leads: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongodb, "CHEAP_COLLECTIONS", 0)
+    register(leads, Index("email", name="ix_email"))
+    run("setup_indexes", "--apply")
+    assert world.database()[leads].find_one({"email": "person7@example.com"}) is None
+
+    code, out, err = run("list_indexes", leads)
+
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if " ix_email " in line]
+    assert line.startswith(f"default declared {leads} ix_email (email)")
+    assert " 1 uses since 20" in line
+    assert "iB" not in line
+    assert err.startswith(
+        "The sizes on default were left out: of 1 collections the server works out each; add --sizes"
+    )
+    _, out, err = run("list_indexes", leads, "--sizes")
+    assert (err, out.count("iB")) == ("", 2)
+
+
 def a_database() -> Any:
     return pymongo.MongoClient(os.environ["TEST_MONGODB_URL"])["ix_bare"]
 
 
+@pytest.mark.django_db(databases="__all__", transaction=True)
 @pytest.mark.parametrize(
     "place", [os.environ.get("TEST_MONGODB_URL", "") + "ix_bare", f"{__name__}.a_database", a_database]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from django.test import override_settings
 from perfsuite.indexes import DatabaseRefused, Index, applying, register, registry
 from perfsuite.indexes.engines import opened, pg_progress
 from tests.indexes import processes, world
+from tests.indexes.engines.standby import hot_standby
 from tests.integration.restartable import RestartablePostgreSQL
 
 if world.DATABASE != "postgresql":
@@ -304,6 +306,28 @@ def test_a_read_only_session_is_said_to_be_one(leads: str) -> None:
             apply([])
     finally:
         world.execute("SET default_transaction_read_only = off")
+
+
+def test_a_standby_is_read_and_told_to_be_one_before_anything_is_made(leads: str, tmp_path: Path) -> None:
+    world.execute(f"CREATE INDEX ix_leads_email_idx ON {leads} (email)")
+    with hot_standby() as standby:
+
+        def ended(*arguments: str) -> tuple[int, str, str]:
+            return processes.ended(
+                processes.command(tmp_path, *arguments, indexes=["status", "email"], **standby.env)
+            )
+
+        refusal = (
+            "CommandError: The database 'default' is a read-only replica; run setup_indexes with the alias "
+            "of its primary.\n"
+        )
+        assert ended("setup_indexes", "--apply") == (1, "", refusal)
+        code, out, _ = ended("list_indexes", "--format", "json")
+        listed = {each["name"]: each["state"] for each in map(json.loads, out.splitlines())}
+        assert code == 0
+        assert listed["ix_leads_email_idx"] == "declared"
+        assert "missing" in listed.values()
+    assert world.index_names() == {"ix_leads_email_idx"}
 
 
 def test_a_server_that_is_away_is_said_to_be(leads: str, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_with_apply_compact_metrics_compacts_and_gives_the_lead_back(world: Worl
     assert Candidate().renew()
 
 
+@pytest.mark.by_store
 def test_without_apply_trim_metrics_changes_nothing_and_says_what_it_would_delete(world: World) -> None:
     run("compact_metrics", apply=True)
     before = buckets()
@@ -79,6 +80,7 @@ def test_without_apply_trim_metrics_changes_nothing_and_says_what_it_would_delet
     assert buckets() == before
 
 
+@pytest.mark.by_store
 def test_with_apply_trim_metrics_deletes_what_it_had_said(world: World) -> None:
     run("compact_metrics", apply=True)
     before = buckets()
@@ -110,6 +112,7 @@ def test_beside_a_running_server_a_command_gives_up_and_says_why(
     assert server.renew()
 
 
+@pytest.mark.by_store
 def test_the_lease_of_a_dead_process_is_waited_for(world: World) -> None:
     assert Candidate().renew()
     started = world.clock.now

@@ -368,6 +368,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.alike
 def test_processes_that_prepare_one_file_at_once_all_end_well(tmp_path: Path) -> None:
     processes = [start_host(RACE, tmp_path) for _ in range(3)]
     try:
@@ -388,6 +389,7 @@ def test_processes_that_prepare_one_file_at_once_all_end_well(tmp_path: Path) ->
 # Its life
 
 
+@pytest.mark.alike
 def test_a_file_moved_away_from_a_running_process_is_made_anew_and_nothing_is_lost(tmp_path: Path) -> None:
     script = """
     from perfsuite.metrics.storages.alias import store_alias
@@ -409,6 +411,7 @@ def test_a_file_moved_away_from_a_running_process_is_made_anew_and_nothing_is_lo
     assert printed == ["True {'2xx': 1}", "False", "True {'2xx': 1, '5xx': 1}"]
 
 
+@pytest.mark.alike
 def test_reading_a_store_that_was_moved_away_makes_it_anew(tmp_path: Path) -> None:
     script = """
     from django.db import connections
@@ -430,6 +433,7 @@ def test_reading_a_store_that_was_moved_away_makes_it_anew(tmp_path: Path) -> No
     assert printed[1].startswith("The metrics tables are missing")
 
 
+@pytest.mark.alike
 def test_an_upgrade_of_the_host_s_files_in_place_needs_no_extra_command(tmp_path: Path) -> None:
     """``migrate --database perfsuite`` is allowed and gives the same file that the first use would."""
     run_host(
@@ -445,6 +449,7 @@ def test_an_upgrade_of_the_host_s_files_in_place_needs_no_extra_command(tmp_path
     assert run_host(script, tmp_path) == "True"
 
 
+@pytest.mark.alike
 def test_migrating_a_sqlite_host_puts_no_table_of_the_store_into_its_own_file(tmp_path: Path) -> None:
     run_host(
         "from django.core.management import call_command; call_command('migrate', verbosity=0)", tmp_path
@@ -453,6 +458,7 @@ def test_migrating_a_sqlite_host_puts_no_table_of_the_store_into_its_own_file(tm
     assert "testapp_book" in tables_of(tmp_path / "host.sqlite3")
 
 
+@pytest.mark.alike
 def test_a_host_in_memory_flushes_and_reads_in_one_process(tmp_path: Path) -> None:
     script = """
     from django.db import connections

@@ -107,6 +107,15 @@ def choices_of_every_form_of_a_formset(request: HttpRequest) -> HttpResponse:
     return HttpResponse(shown.as_p())  # here: choices_of_every_form_of_a_formset
 
 
+@answer(Answer("duplicate", "corpus.Book.author", 'select_related("author")'))
+def forward_fk_of_one_author(request: HttpRequest) -> HttpResponse:
+    Book.objects.filter(pages__gte=0).update(author=Author.objects.get(name="author 1"))
+    names = []
+    for book in Book.objects.all():
+        names.append(book.author.name)  # here: forward_fk_of_one_author
+    return texts(names)
+
+
 FIELDS = ["id", "title", "pages", "price", "author_id", "editor_id"]
 
 

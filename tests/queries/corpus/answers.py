@@ -43,7 +43,7 @@ View = Callable[[HttpRequest], Any]
 
 
 def answer(*answers: Answer, needs: str = "", slow_ms: float = 60_000) -> Callable[[View], View]:
-    """Add a view to the corpus. ``needs`` names what not every database and Django has: "async", "sql", "joins"."""
+    """Add a view to the corpus. ``needs`` names what not every database and Django has: "async", "sql", "joins", "params"."""
 
     def add(view: View) -> View:
         name = view.__name__

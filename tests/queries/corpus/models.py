@@ -118,6 +118,44 @@ class Category(Keyed):
         return self.name
 
 
+class Reader(Keyed):
+    """Rows that are related to others of their own table, in both ways that Django has."""
+
+    name = models.CharField(max_length=100)
+    friends = models.ManyToManyField("self")
+    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Place(Keyed):
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(Author, on_delete=models.CASCADE, related_name="places")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Shop(Place):
+    """A model whose rows are in two tables."""
+
+    code = models.CharField(max_length=100, unique=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Sale(Keyed):
+    """A foreign key to a column that is not the primary key."""
+
+    shop = models.ForeignKey(Shop, to_field="code", on_delete=models.CASCADE)
+    total = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.total)
+
+
 class LogLine(Keyed):
     text = models.CharField(max_length=100)
 
@@ -157,4 +195,14 @@ def seed() -> None:
     )
     parents = Category.objects.bulk_create([Category(name=f"parent {n}") for n in numbers])
     Category.objects.bulk_create([Category(name=f"child {n}", parent=parents[n]) for n in numbers])
+    readers = Reader.objects.bulk_create([Reader(name=f"reader {n}") for n in numbers])
+    for field in (Reader.friends, Reader.follows):
+        pairs = field.through
+        pairs._default_manager.bulk_create(
+            [pairs(from_reader=readers[n], to_reader=readers[n - 1]) for n in numbers]
+        )
+    places = Place.objects.bulk_create([Place(name=f"place {n}", owner=authors[n]) for n in numbers])
+    for n, place in enumerate(places):
+        Shop(place_ptr=place, code=f"shop {n}").save_base(raw=True, force_insert=True)
+    Sale.objects.bulk_create([Sale(shop_id=f"shop {n}", total=n) for n in numbers])
     LogLine.objects.bulk_create([LogLine(text=f"line {n}") for n in numbers])

@@ -7,7 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q
-from django.forms import modelformset_factory
+from django.forms import modelform_factory, modelformset_factory
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -357,3 +357,24 @@ def forty_different_statements(request: HttpRequest) -> HttpResponse:
 @fine
 def no_statement(request: HttpRequest) -> HttpResponse:
     return texts(["nothing"])
+
+
+@fine
+def ranges_of_one_owner(request: HttpRequest) -> HttpResponse:
+    author = Author.objects.get(name="author 1")
+    return texts(author.books.filter(pages__gte=n, pages__lt=n + 2).count() for n in range(12))
+
+
+@fine
+def pages_of_one_owner(request: HttpRequest) -> HttpResponse:
+    author = Author.objects.get(name="author 1")
+    found: list[Book] = []
+    for number in range(12):
+        found += author.books.order_by("pk")[number * 5 : number * 5 + 5]
+    return texts(book.title for book in found)
+
+
+@fine
+def choices_of_two_fields_of_a_form(request: HttpRequest) -> HttpResponse:
+    form = modelform_factory(Book, fields=["author", "editor"])
+    return HttpResponse(form().as_p())

@@ -140,6 +140,25 @@ def exists_by_field(request: HttpRequest) -> HttpResponse:
     return texts(found)
 
 
+@answer(n_plus_one("Author.name", "filter(name__in=[...])"))
+def first_by_field_of_one_owner(request: HttpRequest) -> HttpResponse:
+    publisher = Publisher.objects.get(slug="house1")
+    found = []
+    for number in range(12):
+        authors = publisher.author_set.filter(name=f"author {number}")
+        found.append(authors.first())  # here: first_by_field_of_one_owner
+    return texts(found)
+
+
+@answer(n_plus_one("Author.name", "filter(name__in=[...])"), needs="params")
+def first_by_the_field_that_changes(request: HttpRequest) -> HttpResponse:
+    found = []
+    for number in range(12):
+        authors = Author.objects.filter(bio="long", name=f"author {number}")
+        found.append(authors.first())  # here: first_by_the_field_that_changes
+    return texts(found)
+
+
 @answer(n_plus_one("Author.id", "in_bulk()"))
 def refresh_each(request: HttpRequest) -> HttpResponse:
     authors = list(Author.objects.all())
@@ -262,6 +281,17 @@ def add_to_m2m_in_loop(request: HttpRequest) -> HttpResponse:
 def get_or_create_in_loop(request: HttpRequest) -> HttpResponse:
     for number in range(12):
         Publisher.objects.get_or_create(slug=f"new {number}")  # here: get_or_create
+    return texts([])
+
+
+@answer(
+    n_plus_one("Chapter.book", "filter(book__in=[...])", "get_or_create of manager"),
+    n_plus_one("Chapter", "bulk_create()", "get_or_create of manager"),
+    needs="params",
+)
+def get_or_create_by_manager(request: HttpRequest) -> HttpResponse:
+    for book in Book.objects.all():
+        book.chapter_set.get_or_create(title="two")  # here: get_or_create of manager
     return texts([])
 
 

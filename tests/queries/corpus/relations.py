@@ -18,7 +18,11 @@ from tests.queries.corpus.models import (
     Club,
     Comment,
     Membership,
+    Place,
     Profile,
+    Reader,
+    Sale,
+    Shop,
     Tag,
 )
 
@@ -204,6 +208,68 @@ def m2m_reverse(request: HttpRequest) -> HttpResponse:
     return texts(titles)
 
 
+@answer(n_plus_one("Reader.friends", 'prefetch_related("friends")'))
+def m2m_to_self(request: HttpRequest) -> HttpResponse:
+    names: list[str] = []
+    for reader in Reader.objects.all():
+        names += [friend.name for friend in reader.friends.all()]  # here: m2m_to_self
+    return texts(names)
+
+
+@answer(n_plus_one("Reader.follows", 'prefetch_related("follows")'))
+def m2m_to_self_one_way(request: HttpRequest) -> HttpResponse:
+    names: list[str] = []
+    for reader in Reader.objects.all():
+        names += [other.name for other in reader.follows.all()]  # here: m2m_to_self_one_way
+    return texts(names)
+
+
+@answer(n_plus_one("Reader.followers", 'prefetch_related("followers")'))
+def m2m_to_self_the_other_way(request: HttpRequest) -> HttpResponse:
+    names: list[str] = []
+    for reader in Reader.objects.all():
+        names += [other.name for other in reader.followers.all()]  # here: m2m_to_self_the_other_way
+    return texts(names)
+
+
+@answer(n_plus_one("Place.shop", 'select_related("shop")'))
+def child_of_a_model_in_two_tables(request: HttpRequest) -> HttpResponse:
+    return texts(
+        place.shop.code  # here: child_of_a_model_in_two_tables
+        for place in Place.objects.all()
+    )
+
+
+@answer(n_plus_one("Place.owner", 'select_related("owner")'))
+def fk_of_the_parent_of_a_model_in_two_tables(request: HttpRequest) -> HttpResponse:
+    return texts(
+        shop.owner.name  # here: fk_of_the_parent_of_a_model_in_two_tables
+        for shop in Shop.objects.all()
+    )
+
+
+@answer()
+def parent_of_a_model_in_two_tables(request: HttpRequest) -> HttpResponse:
+    """Django makes the parent of what the join has read."""
+    return texts(shop.place_ptr.name for shop in Shop.objects.all())
+
+
+@answer(n_plus_one("Sale.shop", 'select_related("shop")'))
+def fk_to_field(request: HttpRequest) -> HttpResponse:
+    return texts(
+        sale.shop.name  # here: fk_to_field
+        for sale in Sale.objects.all()
+    )
+
+
+@answer(n_plus_one("Shop.sale_set", 'prefetch_related("sale_set")'))
+def reverse_fk_to_field(request: HttpRequest) -> HttpResponse:
+    totals: list[int] = []
+    for shop in Shop.objects.all():
+        totals += [sale.total for sale in shop.sale_set.all()]  # here: reverse_fk_to_field
+    return texts(totals)
+
+
 @answer(n_plus_one("Club.members", 'prefetch_related("members")'))
 def m2m_through_forward(request: HttpRequest) -> HttpResponse:
     names = []
@@ -299,3 +365,116 @@ def prefetch_for_each_row(request: HttpRequest) -> HttpResponse:
 @answer(n_plus_one("Book.tags", 'annotate(Count("tags"))'))
 def count_in_method_from_template(request: HttpRequest) -> HttpResponse:
     return render(request, "corpus/numbers.html", {"books": Book.objects.all()})
+
+
+OF_MEMBER = n_plus_one("Author.membership_set", 'prefetch_related(Prefetch("membership_set", queryset=...))')
+
+
+@answer(OF_MEMBER)
+def rows_of_one_owner_for_each_other_row(request: HttpRequest) -> HttpResponse:
+    club = Club.objects.get(name="club 1")
+    found: list[Any] = []
+    for author in Author.objects.all():
+        found += club.membership_set.filter(author=author)  # here: rows_of_one_owner_for_each_other_row
+    return texts(found)
+
+
+@answer(OF_MEMBER)
+def rows_of_one_owner_that_was_read_twice(request: HttpRequest) -> HttpResponse:
+    clubs = [Club.objects.get(name="club 1"), Club.objects.get(pk=Club.objects.get(name="club 1").pk)]
+    found: list[Any] = []
+    for number, author in enumerate(Author.objects.all()):
+        memberships = clubs[number % 2].membership_set
+        found += memberships.filter(author=author)  # here: rows_of_one_owner_that_was_read_twice
+    return texts(found)
+
+
+@answer(n_plus_one("Author.membership_set", 'annotate(Count("membership"))'))
+def count_of_one_owner_for_each_other_row(request: HttpRequest) -> HttpResponse:
+    club = Club.objects.get(name="club 1")
+    return texts(
+        club.membership_set.filter(author=author).count()  # here: count_of_one_owner_for_each_other_row
+        for author in Author.objects.all()
+    )
+
+
+@answer(
+    n_plus_one("Author.membership_set", 'annotate(Count("membership"))', "count of one club"),
+    n_plus_one(
+        "Author.membership_set",
+        'prefetch_related(Prefetch("membership_set", queryset=...))',
+        "latest of one club",
+    ),
+)
+def two_statements_of_one_owner_for_each_other_row(request: HttpRequest) -> HttpResponse:
+    club = Club.objects.get(name="club 1")
+    found: list[Any] = []
+    for author in Author.objects.all():
+        of_author = club.membership_set.filter(author=author)
+        found.append(of_author.count())  # here: count of one club
+        found.append(of_author.order_by("-role").first())  # here: latest of one club
+    return texts(found)
+
+
+@answer(n_plus_one("Author.edited", 'prefetch_related(Prefetch("edited", queryset=...))'))
+def books_of_one_author_for_each_editor(request: HttpRequest) -> HttpResponse:
+    author = Author.objects.get(name="author 1")
+    found: list[Any] = []
+    for editor in Author.objects.all():
+        books = author.books.filter(editor=editor)
+        found += books.values_list("title", flat=True)  # here: books_of_one_author_for_each_editor
+    return texts(found)
+
+
+@answer(n_plus_one("Author.books", 'prefetch_related(Prefetch("books", queryset=...))'), needs="joins")
+def books_of_one_tag_for_each_author(request: HttpRequest) -> HttpResponse:
+    tag = Tag.objects.get(name="tag 1")
+    found: list[Any] = []
+    for author in Author.objects.all():
+        books = tag.books.filter(author=author)
+        found += books.values_list("title", flat=True)  # here: books_of_one_tag_for_each_author
+    return texts(found)
+
+
+@answer(n_plus_one("Author.books", 'prefetch_related(Prefetch("books", queryset=...))'))
+def several_statements_of_each_owner(request: HttpRequest) -> HttpResponse:
+    found: list[Any] = []
+    for author in Author.objects.all():
+        for price in range(9):
+            books = author.books.filter(price=price)
+            found += books.values_list("title", flat=True)  # here: several_statements_of_each_owner
+    return texts(found)
+
+
+def of_club(club: Club) -> Any:
+    return Membership.objects.filter(club=club, role="chair")
+
+
+@answer(OF_MEMBER, needs="params")
+def rows_of_two_keys_of_which_one_changes(request: HttpRequest) -> HttpResponse:
+    club = Club.objects.get(name="club 1")
+    found: list[Any] = []
+    for author in Author.objects.all():
+        found += of_club(club).filter(author=author)  # here: rows_of_two_keys_of_which_one_changes
+    return texts(found)
+
+
+@answer(
+    n_plus_one("Club.membership_set", 'prefetch_related(Prefetch("membership_set", queryset=...))'),
+    needs="params",
+)
+def rows_of_two_keys_of_which_the_other_changes(request: HttpRequest) -> HttpResponse:
+    author = Author.objects.get(name="author 1")
+    found: list[Any] = []
+    for club in Club.objects.all():
+        found += of_club(club).filter(author=author)  # here: rows_of_two_keys_of_which_the_other_changes
+    return texts(found)
+
+
+@answer(n_plus_one("Author.membership_set", 'annotate(Count("membership"))'), needs="params")
+def count_of_two_keys_of_which_one_changes(request: HttpRequest) -> HttpResponse:
+    club = Club.objects.get(name="club 1")
+    return texts(
+        of_club(club).filter(author=author).count()  # here: count_of_two_keys_of_which_one_changes
+        for author in Author.objects.all()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,14 +12,20 @@ from django.db.models import F
 from django.test import override_settings
 
 from perfsuite.metrics import findings, flush, leader, merging
+from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.exemplars import remember
 from perfsuite.metrics.flusher import describe
 from perfsuite.metrics.leader import LeaseLost
-from perfsuite.metrics.models import Exemplar
+from perfsuite.metrics.lifecycle import MIN_RUNS
+from perfsuite.metrics.models import Bucket, Exemplar
+from perfsuite.metrics.recorder import recorder
+from perfsuite.queries import advisers as registering
 from perfsuite.queries import kinds
+from perfsuite.queries.apps import EXPLAIN_EVERY_S
 from perfsuite.queries.explain import daily
 from perfsuite.queries.explain.daily import MAX_AT_ONCE, explain_slow, latest
 from perfsuite.queries.fingerprint import shape
+from perfsuite.queries.listing import as_line
 from perfsuite.queries.short_id import short_id
 from tests.queries.explain.test_recorded import record
 from tests.testapp.models import Author, Book
@@ -28,6 +35,7 @@ pytestmark = [pytest.mark.relational, pytest.mark.django_db(databases="__all__",
 SQL = 'SELECT "testapp_book"."title" FROM "testapp_book" WHERE "testapp_book"."title" = %s'
 FINGERPRINT = shape(SQL).fingerprint
 BY_KEY = SQL.replace('"testapp_book"."title" = %s', '"testapp_book"."id" = %s')
+BY_PAGES = SQL.replace('WHERE "testapp_book"."title" = %s', 'WHERE "testapp_book"."pages" = %s')
 ON = {"QUERIES": {"EXPLAIN_DAILY": True, "EXPLAIN_SCAN_ROWS": 300}}
 
 
@@ -116,6 +124,61 @@ def test_a_large_table_read_whole_for_a_filter_that_nothing_serves_is_a_finding(
     assert "7" not in str(found.evidence["last"]["text"]).replace("300", "")
 
 
+@pytest.fixture
+def advisers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[registering.Adviser]]:
+    """Register no advisers but those that are added."""
+    monkeypatch.setattr(registering, "advisers", added := [])
+    monkeypatch.setattr(daily, "advisers", added)
+    yield added
+    daily.guard.reset()
+
+
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_an_adviser_that_throws_is_counted_and_the_job_and_the_others_go_on(
+    advisers: list[registering.Adviser], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(fingerprint: str, alias: str, table: str) -> dict[str, Any]:
+        raise RuntimeError("no advice today")
+
+    registering.register_adviser(fails)
+    registering.register_adviser(lambda fingerprint, alias, table: {"sentence": f"Index {table}."})
+
+    assert explain_slow() == 1
+
+    assert advisers[0] is fails
+    assert daily.guard.failures == 1
+    assert "The hook queries.explain.advisers failed" in caplog.text
+    (found,) = missing()
+    assert found.evidence["last"]["columns"] == ["title"]
+    assert found.evidence["last"]["sentence"] == "Index testapp_book."
+    assert "Index testapp_book." in as_line(found)
+
+
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_advisers_that_keep_throwing_are_asked_no_more_and_the_findings_go_on(
+    advisers: list[registering.Adviser],
+) -> None:
+    asked = []
+
+    def fails(fingerprint: str, alias: str, table: str) -> dict[str, Any]:
+        asked.append(table)
+        raise RuntimeError("never any advice")
+
+    registering.register_adviser(fails)
+    limit = MetricsSettings.get().hook_failure_limit
+    for _ in range(limit - 1):
+        daily.guard.failed(RuntimeError())
+
+    assert explain_slow() == 1
+    slow_one(BY_PAGES, [7], "/pages/")
+    assert explain_slow() == 1
+
+    assert (daily.guard.on, asked) == (False, ["testapp_book"])
+    assert len(missing()) == 2
+
+
 @pytest.mark.usefixtures("slow")
 @override_settings(PERFSUITE={"QUERIES": {"EXPLAIN_DAILY": True, "EXPLAIN_SCAN_ROWS": 301}})
 def test_a_smaller_table_is_none() -> None:
@@ -146,6 +209,88 @@ def test_only_a_few_are_explained_at_a_time() -> None:
     assert [explain_slow(), explain_slow(), explain_slow()] == [MAX_AT_ONCE, 2, 0]
 
 
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_what_reads_is_explained_before_what_writes() -> None:
+    for n in range(MAX_AT_ONCE):
+        for _ in range(9):
+            record(f"DELETE FROM t{n}", "default", slow=True)
+
+    assert explain_slow() == MAX_AT_ONCE
+    flush()
+
+    kept = latest(FINGERPRINT, "default")
+    assert kept is not None
+    assert kept.data["plan"] is not None
+
+
+SORTED = (
+    'SELECT "testapp_book"."title" FROM "testapp_book" WHERE "testapp_book"."author_id" = %s '
+    'ORDER BY "testapp_book"."pages" ASC'
+)
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="about a plan that others make of a full table only"
+)
+@pytest.mark.parametrize(("left", "is_told"), [(0.1, True), (0.5, True), (0.6, False), (None, False)])
+@override_settings(PERFSUITE=ON)
+def test_an_index_that_an_adviser_knows_for_a_table_that_is_not_read_whole_is_a_finding_if_it_saves_most(
+    advisers: list[registering.Adviser], left: float | None, is_told: bool
+) -> None:
+    Author.objects.create(name="a")
+
+    def advise(fingerprint: str, alias: str, table: str) -> dict[str, Any]:
+        assert (fingerprint, alias, table) == (shape(SORTED).fingerprint, "default", "testapp_book")
+        known = {"keys": ["author_id", "pages"], "left": left, "sentence": "Declare it."}
+        return known if left is not None else {"sentence": "None is worth having."}
+
+    registering.register_adviser(advise)
+    slow_one(SORTED, ["00000000-0000-0000-0000-000000000000"])
+    record(shape(SORTED).fingerprint, "default", "/books/", slow=True)
+    record(shape(SORTED).fingerprint, "default", "/shelf/", slow=True)
+
+    assert explain_slow() == 1
+
+    found = {row.route: row for row in missing()}
+    assert set(found) == ({"/books/", "/shelf/"} if is_told else set())
+    for row in found.values():
+        assert row.evidence["last"]["columns"] == ["author_id", "pages"]
+        assert row.evidence["last"]["sentence"] == "Declare it."
+    if is_told and left is not None:
+        # What is saved is a part of what took long within the day, which was twice as much on one of the routes.
+        one, other = (found[route].evidence["saving_us_total"] for route in ("/books/", "/shelf/"))
+        assert one == pytest.approx(2 * other)
+        assert other == pytest.approx(250_000 * (1 - left))
+
+
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_a_missing_index_is_resolved_when_its_statement_is_not_slow_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert explain_slow() == 1
+    (found,) = missing()
+    # As two hours later.
+    monkeypatch.setattr(daily, "findings", lambda **_: [replace(found, last_seen=found.last_seen - 7_200)])
+    Bucket.objects.all().update(start=F("start") - 7_200)
+
+    def after(runs: int, *, slow: bool = False) -> str:
+        for _ in range(runs):
+            recorder.observe(kinds.FINGERPRINT, (FINGERPRINT, "default", "/books/"), 1_000.0)
+        if slow:
+            recorder.observe(kinds.SLOW, (FINGERPRINT, "default", "/books/"), 250_000.0)
+        flush()
+        explain_slow()
+        (row,) = missing()
+        return row.state
+
+    assert after(MIN_RUNS - 1) == "open"
+    assert after(1) == "resolved"
+    findings.set_state(found.id, "open")
+    assert after(100, slow=True) == "open"
+
+
 @override_settings(PERFSUITE=ON)
 def test_what_is_no_statement_is_not_tried() -> None:
     record("<other>", "default", slow=True)
@@ -162,6 +307,7 @@ def test_it_stops_when_the_lead_is_lost(monkeypatch: pytest.MonkeyPatch) -> None
         explain_slow()
 
 
-def test_the_leader_has_the_job() -> None:
-    assert leader._jobs["queries.explain"].run is explain_slow
-    assert leader._jobs["queries.explain"].every_s == daily.EVERY_S
+def test_the_leader_has_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily, "explain_slow", lambda: 7)
+    assert leader._jobs["queries.explain"].run() == 7
+    assert leader._jobs["queries.explain"].every_s == EXPLAIN_EVERY_S

@@ -13,11 +13,13 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import override_settings
 
+from perfsuite.metrics import findings, flush, leader, merging
 from perfsuite.metrics.exemplars import remember
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries import kinds
 from perfsuite.queries.explain import NotExplainable, Plan
 from perfsuite.queries.explain.asking_mongodb import BARE, FILTER_ONLY, UNKNOWN, explain_command, own_database
+from perfsuite.queries.explain.daily import explain_slow, latest
 from perfsuite.queries.explain.recorded import explain
 
 if os.environ.get("TEST_DATABASE") not in ("djongo", "mongodb"):
@@ -26,6 +28,8 @@ if os.environ.get("TEST_DATABASE") not in ("djongo", "mongodb"):
 import pymongo
 
 from tests.queries.explain.test_recorded import record
+from tests.queries.test_sql import in_a_request
+from tests.testapp.models import Author, Book
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -278,3 +282,39 @@ def test_the_command_prints_the_plan_and_says_in_a_sentence_what_is_refused(data
     assert "=> COLLSCAN of_this_test" in out.getvalue()
     with pytest.raises(CommandError, match="it is 'insert'"):
         call_command("explain_query", write)
+
+
+# The leader's job
+
+
+@pytest.fixture
+def _leads() -> Iterator[None]:
+    leader._reset()
+    leader.candidate.renew()
+    yield
+    leader._reset()
+
+
+@pytest.mark.usefixtures("_leads")
+@override_settings(
+    PERFSUITE={"QUERIES": {"EXPLAIN_DAILY": True, "EXPLAIN_SCAN_ROWS": 300, "SLOW_QUERY_MS": 0}}
+)
+def test_a_slow_statement_is_explained_once_a_day_and_the_index_that_it_misses_is_a_finding() -> None:
+    author = Author.objects.create(name="a")
+    Book.objects.bulk_create(Book(author=author, title=str(n), pages=n) for n in range(300))
+    in_a_request(lambda: list(Book.objects.filter(title="7")))
+    flush()
+
+    assert explain_slow() == 1
+    assert explain_slow() == 0
+    flush()
+    merging.merge()
+
+    (found,) = findings.findings(kind="missing_index")
+    last = found.evidence["last"]
+    assert (last["table"], last["columns"], last["rows"]) == ("testapp_book", ["title"], 300)
+    assert (found.alias, found.route, last["engine"]) == ("default", "<middleware>", "mongodb")
+    kept = latest(found.subject, "default")
+    assert kept is not None
+    assert kept.data["plan"]["findings"][0]["table"] == "testapp_book"
+    assert "COLLSCAN testapp_book" in kept.data["text"]

@@ -21,6 +21,7 @@ from perfsuite.queries.explain.recorded import explain, find
 from perfsuite.queries.explain.relational import UNKNOWN
 from perfsuite.queries.fingerprint import MAX_SQL_CHARS, shape
 from perfsuite.queries.short_id import short_id
+from tests.queries.explain.test_relational import gives_generic_plans
 from tests.testapp.models import Author, Book
 
 pytestmark = [pytest.mark.relational, pytest.mark.django_db(databases="__all__", transaction=True)]
@@ -73,6 +74,26 @@ def test_without_parameters_and_even_without_an_instance_the_plan_is_for_unknown
     record(FINGERPRINT, "default")
 
     plan = explain(FINGERPRINT, "default")
+
+    assert plan.notes == (UNKNOWN,)
+    assert plan.findings[0].rows == 500
+
+
+@pytest.mark.usefixtures("books")
+@pytest.mark.parametrize(("sql", "params"), [(SQL, ["***", "***"]), (TEXT.format("?"), ["***"])])
+def test_masked_values_are_not_taken_for_those_of_the_statement(sql: str, params: list[str]) -> None:
+    """PostgreSQL would say that '***' is no number, and SQLite give a plan of values that nobody asked for."""
+    instance(5.0, sql=sql, params=params)
+    record(FINGERPRINT, "default")
+
+    with override_settings(PERFSUITE={"QUERIES": {"MASK_PARAMS": "tests.queries.test_findings.stars"}}):
+        if not gives_generic_plans():
+            with pytest.raises(
+                NotExplainable, match=r"gives no plan for unknown values; .* without MASK_PARAMS"
+            ):
+                explain(FINGERPRINT, "default")
+            return
+        plan = explain(FINGERPRINT, "default")
 
     assert plan.notes == (UNKNOWN,)
     assert plan.findings[0].rows == 500

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +16,9 @@ from django.core.management import CommandError, call_command
 
 from perfsuite.metrics import flush
 from perfsuite.metrics.findings import FindingRow, set_state
+from perfsuite.metrics.models import Finding
 from perfsuite.metrics.sightings import Sighting, finding_id, sight
+from perfsuite.metrics.storages import presence
 from perfsuite.queries.listing import as_line, failing, seconds_of
 
 stored = pytest.mark.django_db(databases="__all__")
@@ -62,7 +68,9 @@ def test_json_has_one_record_a_line_and_the_filters_hold() -> None:
 
 
 @stored
-@pytest.mark.parametrize("args", [("--fail-on", "open"), ("--fail-on", "new", "--since", "1h")])
+@pytest.mark.parametrize(
+    "args", [("--fail-on", "open"), ("--fail-on", "new", "--since", "1h"), ("--fail-on", "new")]
+)
 def test_it_ends_with_2_for_an_open_finding_and_with_0_for_an_ignored_one(args: tuple[str, ...]) -> None:
     id_ = saw()
     assert ran(*args)[0] == 2
@@ -70,12 +78,66 @@ def test_it_ends_with_2_for_an_open_finding_and_with_0_for_an_ignored_one(args: 
     assert ran(*args)[0] == 0
 
 
+@stored
+def test_new_is_what_was_first_seen_in_the_last_hour_unless_said_otherwise() -> None:
+    set_state(id_ := saw(), "open")
+    Finding.objects.filter(pk=id_).update(first_seen=int(time.time()) - 2 * 3_600)
+    assert ran("--fail-on", "new")[0] == 0
+    assert ran("--fail-on", "new", "--since", "3h")[0] == 2
+
+
+READING = """
+import io, sys, django
+from django.conf import settings
+import perfsuite
+settings.configure(
+    INSTALLED_APPS=["perfsuite.metrics", "perfsuite.monitoring", "perfsuite.queries"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[1]}},
+)
+django.setup()
+from django.core.management import CommandError, call_command
+for command in (["findings", "--fail-on", "open"], ["explain_query", "12345678"], ["compact_metrics"], ["trim_metrics"]):
+    out = io.StringIO()
+    try:
+        call_command(*command, stdout=out, stderr=out, skip_checks=True)
+    except CommandError as exc:
+        print(exc)
+    print(out.getvalue(), end="")
+"""
+
+
+@pytest.mark.relational
+def test_what_reads_the_store_fails_in_one_sentence_where_nothing_was_ever_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "site.sqlite3"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+
+    ran = subprocess.run(
+        [sys.executable, "-c", READING, str(path)], capture_output=True, text=True, check=True, env=env
+    )
+
+    store = tmp_path / "site.perfsuite.sqlite3"
+    sentence = f"Nothing was recorded yet: the metrics store {str(store)!r} is not there; let the site answer some requests."
+    assert ran.stdout.splitlines() == [sentence] * 4, ran.stderr
+    assert not store.exists()
+
+
+@stored
+def test_a_store_without_its_tables_is_no_store_without_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Finding._meta, "db_table", "perfsuite_metrics_nowhere")
+    monkeypatch.setattr(presence, "store_is_automatic", lambda: False)
+
+    with pytest.raises(
+        CommandError, match=r"^The metrics tables are missing .* type: python manage.py migrate --database "
+    ):
+        call_command("findings")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (("--since", "soon"), "write 1h"),
         (("--since", "0h"), "write 1h"),
-        (("--fail-on", "new"), "add --since 1h"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(args: tuple[str, ...], message: str) -> None:
@@ -101,6 +163,11 @@ def test_durations_are_read(text: str, seconds: int) -> None:
 )
 def test_new_is_what_was_first_seen_since(fail_on: str, state: str, first_seen: int, fails: bool) -> None:
     assert bool(failing([row(state, first_seen)], fail_on, 50.0)) is fails
+
+
+def test_what_is_new_needs_to_be_told_since_when() -> None:
+    with pytest.raises(ValueError, match="add --since 1h to --fail-on new"):
+        failing([row()], "new", None)
 
 
 def test_a_line_break_in_advice_does_not_make_two_lines() -> None:

@@ -121,6 +121,10 @@ class TestBackend:
             lambda: books.delete_many(filter={"pages": 1}),
             lambda: books.find_one_and_update({"_id": 1}, {"$set": {"pages": 1}}),
             lambda: books.aggregate([{"$match": {"pages": 1}}]),
+            lambda: books.aggregate_raw_batches([{"$match": {"pages": 1}}]),
+            lambda: books.find_raw_batches({"title": "x"}),
+            books.estimated_document_count,
+            lambda: books.with_options().find_one({"title": "x"}),
         ]
         with tenant(str(author.pk)):
             for leak in leaks:
@@ -129,8 +133,50 @@ class TestBackend:
             assert books.count_documents({"author_id": "nobody"}) == 0
             assert books.distinct("title", {"author_id": "nobody"}) == []
             books.insert_one({"_id": 1, "author_id": "somebody"})
+            assert len(list(books.find_raw_batches({"author_id": "somebody"}))) == 1
+            assert len(list(books.aggregate_raw_batches([{"$match": {"author_id": "somebody"}}]))) == 1
             books.delete_one({"_id": 1, "author_id": "somebody"})
         list(books.find({"title": "x"}))  # for no tenant
+
+    @pytest.mark.django_db
+    def test_a_bulk_write_of_which_one_filter_forgets_the_tenant_is_not_sent(
+        self, guarding: Guarding
+    ) -> None:
+        guarding("raise")
+        books = connection.get_collection(Book._meta.db_table)
+        kept = {"_id": 1, "author_id": "mine", "pages": 7}
+        books.insert_one(kept)
+        change = {"$set": {"pages": 1}}
+        mine = {"author_id": "mine"}
+        leaks: list[list[Any]] = [
+            [pymongo.DeleteMany({})],
+            [pymongo.DeleteOne({"_id": 1})],
+            [pymongo.UpdateOne({"_id": 1}, change)],
+            [pymongo.UpdateMany({}, change)],
+            [pymongo.ReplaceOne({"_id": 1}, {"pages": 1})],
+            [
+                pymongo.UpdateMany(mine, change),
+                pymongo.InsertOne({"_id": 2}),
+                pymongo.DeleteMany({"pages": 1}),
+            ],
+        ]
+        with tenant("mine"):
+            for leak in leaks:
+                with pytest.raises(UnscopedStatement):
+                    books.bulk_write(requests=leak)
+            assert list(books.find(mine)) == [kept]
+            with pytest.raises(TypeError, match="is not a valid request"):
+                books.bulk_write([{"_id": 1}])
+
+            done = books.bulk_write(
+                [
+                    pymongo.InsertOne({"_id": 2, **mine}),
+                    pymongo.UpdateMany(mine, change),
+                    pymongo.DeleteOne(mine),
+                ]
+            )
+            assert (done.inserted_count, done.modified_count, done.deleted_count) == (1, 2, 1)
+            books.delete_many(mine)
 
     @pytest.mark.django_db
     def test_it_raises_where_django_keeps_a_log_of_queries_too(self, guarding: Guarding) -> None:

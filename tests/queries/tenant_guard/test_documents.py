@@ -91,6 +91,22 @@ def notes_where(*conditions: Any) -> dict[str, Any]:
     }
 
 
+def listed(*conditions: Any, of: str = "$lead_id", **others: Any) -> list[Any]:
+    """Return what django-mongodb-backend makes of ``IN (SELECT ...)`` over notes, for a pipeline of leads."""
+    group = {"$group": {"_id": None, "tmp_name": {"$addToSet": of}, **others}}
+    taken = {"$getField": {"input": {"$arrayElemAt": ["$group", 0]}, "field": "tmp_name"}}
+    pipeline = [
+        *conditions,
+        {"$facet": {"group": [group]}},
+        {"$project": {"lead_id": {"$ifNull": [taken, []]}}},
+    ]
+    return [
+        {"$lookup": {"from": "note", "let": {}, "pipeline": pipeline, "as": "__subquery0"}},
+        {"$set": {"__subquery0": {"$arrayElemAt": ["$__subquery0", 0]}}},
+        {"$match": {"$expr": {"$in": ["$_id", "$__subquery0.lead_id"]}}},
+    ]
+
+
 # The collection, the pipeline, and what it reaches without its tenant.
 PIPELINES: list[tuple[str, Any, str]] = [
     ("lead", [MATCH, {"$group": {"_id": None}}], ""),
@@ -126,6 +142,16 @@ PIPELINES: list[tuple[str, Any, str]] = [
     ("lead", [{"$facet": {"a": [MATCH], "b": [{"$count": "n"}]}}], "lead"),
     ("lead", [MATCH, {"$graphLookup": {"from": "page", "startWith": "$page_id", "as": "p"}}], "page"),
     ("lead", [MATCH, {"$graphLookup": {"from": "page", "restrictSearchWithMatch": {"tenant_id": 5}, "as": "p"}}], ""),
+    ("lead", listed(MATCH), ""),
+    ("lead", listed(), "lead, note"),
+    ("lead", [*listed(), MATCH], ""),
+    ("lead", listed(MATCH, of="$name"), ""),
+    ("country", listed(MATCH), ""),
+    ("lead", listed({"$group": {"_id": "$lead_id"}}, MATCH), "lead, note"),
+    ("lead", listed(MATCH, {"$project": {"lead_id": "$other"}}), "lead"),
+    ("lead", listed(MATCH, other={"$addToSet": "$page_id"}), "lead"),
+    ("lead", [*listed(MATCH)[:2], {"$match": {"$expr": {"$nin": ["$_id", "$__subquery0.lead_id"]}}}], "lead"),
+    ("lead", [NOTES, {"$match": {"$expr": {"$in": ["$_id", "$note.lead_id"]}}}], "lead, note"),
     ("lead", "no pipeline", "?"),
     ("lead", [{"$match": 5}], "?"),
     ("lead", [{"$match": {}, "$sort": {}}], "?"),
@@ -143,6 +169,30 @@ def test_each_filter_of_a_batch_has_to_hold() -> None:
     updates = [{"q": {"tenant_id": 5}}, {"q": {"_id": 1}}]
     verdict = verdict_of_command("update", {"update": "lead", "updates": updates}, SCHEMA)
     assert [owned.table for owned in verdict.unscoped] == ["lead"]
+
+
+HELD, OPEN = {"tenant_id": 5}, {"_id": 1}
+# The operations of a client's bulk write on the collections lead, note and other, and what they reach without its tenant.
+BULKS: list[tuple[Any, str]] = [
+    ([{"insert": 0, "document": {}}, {"delete": 2, "filter": {}, "multi": True}], ""),
+    ([{"update": 0, "filter": HELD, "updateMods": {}}, {"delete": 1, "filter": HELD}], ""),
+    ([{"update": 0, "filter": HELD, "updateMods": {}}, {"delete": 0, "filter": {}, "multi": True}], "lead"),
+    ([{"update": 1, "filter": OPEN, "updateMods": {}}, {"delete": 0, "filter": HELD}], "note"),
+    ([{"delete": 0, "filter": OPEN}, {"delete": 1}], "lead, note"),
+    ([{"delete": 0, "filter": OPEN}, {"delete": 1, "filter": 5}], "lead"),
+    ([{"delete": 1, "filter": 5}], "?"),
+    ([{"delete": 3, "filter": {}}], "?"),
+    ([5], "?"),
+    (5, "?"),
+]
+
+
+@pytest.mark.parametrize(("operations", "expected"), BULKS, ids=range(len(BULKS)))
+def test_each_filter_of_a_clients_bulk_write_has_to_hold(operations: Any, expected: str) -> None:
+    places = [{"ns": f"shop.{name}"} for name in ("Lead", "note", "other")]
+    verdict = verdict_of_command("bulkWrite", {"bulkWrite": 1, "ops": operations, "nsInfo": places}, SCHEMA)
+    tables = ", ".join(sorted(owned.table for owned in verdict.unscoped)) if verdict.understood else "?"
+    assert tables == expected
 
 
 def test_inserts_and_other_commands_are_nobodys_business() -> None:

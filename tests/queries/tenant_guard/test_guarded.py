@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection, connections, transaction
-from django.db.models import Count, prefetch_related_objects
+from django.db.models import Count, Exists, OuterRef, Subquery, prefetch_related_objects
 from django.db.models.signals import post_save
 
 from perfsuite.exceptions import UnscopedStatement
@@ -62,7 +62,15 @@ LEAKS: dict[str, Callable[[], object]] = {
     "iterator": lambda: list(Book.objects.iterator()),
     "with_its_tenant": lambda: list(Book.objects.select_related("author").filter(title="one")),
 }
+OF_THE_AUTHOR = Book.objects.filter(author=OuterRef("pk"))
 if ENGINE != "djongo":  # which cannot run them
+    LEAKS["in_a_subquery"] = lambda: list(
+        Author.objects.filter(pk__in=Book.objects.filter(title="one").values("author"))
+    )
+    LEAKS["exists_in_a_subquery"] = lambda: list(Author.objects.filter(Exists(OF_THE_AUTHOR)))
+    LEAKS["a_subquery"] = lambda: list(
+        Author.objects.annotate(first=Subquery(OF_THE_AUTHOR.order_by("title").values("title")[:1]))
+    )
     LEAKS["joined"] = lambda: list(
         Author.objects.filter(books__title="one").values_list("name", "books__title")
     )
@@ -148,6 +156,21 @@ IN_ORDER: dict[str, Callable[[Author], object]] = {
     "others": lambda mine: list(Author.objects.all()),
 }
 if ENGINE != "djongo":  # which cannot run them
+    IN_ORDER["in_a_subquery"] = lambda mine: list(
+        Author.objects.filter(pk__in=mine.books.filter(title="one").values("author"))
+    )
+    IN_ORDER["by_keys_of_a_subquery"] = lambda mine: list(
+        Book.objects.filter(pk__in=mine.books.filter(title="one").values("pk"))
+    )
+    IN_ORDER["by_the_tenant_of_a_subquery"] = lambda mine: list(
+        Book.objects.filter(author__in=Author.objects.filter(pk=mine.pk, name="mine"))
+    )
+    IN_ORDER["exists"] = lambda mine: list(Author.objects.filter(Exists(OF_THE_AUTHOR), pk=mine.pk))
+    IN_ORDER["a_subquery"] = lambda mine: list(
+        Author.objects.filter(pk=mine.pk).annotate(
+            first=Subquery(OF_THE_AUTHOR.order_by("title").values("title")[:1])
+        )
+    )
     IN_ORDER["bulk_update"] = lambda mine: Book.objects.bulk_update(list(mine.books.all()), ["pages"])
     IN_ORDER["select_related"] = lambda mine: list(Book.objects.select_related("author").filter(author=mine))
     IN_ORDER["through_the_tenant"] = lambda mine: list(

@@ -26,19 +26,25 @@ class Command(BaseCommand):
             default="",
             help="Alias of the database; without it, all that something is declared for.",
         )
+        add("--sizes", action="store_true", help="Read the sizes of very many collections of MongoDB too.")
         add(
             "--format", choices=("text", "json"), default="text", dest="form", help="How to print the result."
         )
 
-    def handle(self, *args: Any, tables: list[str], database: str, form: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, tables: list[str], database: str, sizes: bool, form: str, **options: Any
+    ) -> None:
         try:
             asked = planning.databases(database) or [DEFAULT_DB_ALIAS]
             missing = set(tables)
             for alias in asked:
                 with opened(alias) as engine:
+                    engine.spares_sizes = not sizes
                     missing -= listing.present_tables(engine, tables)
                     for entry in listing.entries(engine, tables):
                         self.stdout.write(rendering.entry_line(entry, form))
+                    if engine.left_out:
+                        self.stderr.write(engine.left_out)
             if missing:
                 raise CommandError(f"No table {min(missing)!r} in {', '.join(asked)}.")
         except PerfsuiteError as exc:

@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from perfsuite.exceptions import PerfsuiteError
 from perfsuite.indexes import applying, dropping, planning, rendering
+from perfsuite.indexes.collecting import collect_soon
 from perfsuite.indexes.engines import opened
 from perfsuite.indexes.engines.base import Engine
 from perfsuite.indexes.planning import Plan
@@ -118,6 +119,7 @@ class Command(BaseCommand):
             there, done = each.present, "would be dropped" if names else "may go"
             if names and apply:
                 done = engine.drop(there, self.stderr.write)
+                collect_soon()
             record = {
                 "database": engine.alias,
                 "table": there.table,

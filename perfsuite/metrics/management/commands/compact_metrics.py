@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import compaction, leader
+from perfsuite.metrics.storages.presence import require_tables
 
 
 class Command(BaseCommand):
@@ -21,6 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, apply: bool, **options: Any) -> None:
         try:
+            require_tables()
             if not apply:
                 self.stdout.write(f"{compaction.waiting()} seconds wait for compaction")
                 self.stderr.write("Nothing was changed; type: manage.py compact_metrics --apply")

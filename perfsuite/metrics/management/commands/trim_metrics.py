@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from perfsuite.exceptions import StoreUnavailable
 from perfsuite.metrics import compaction, leader
 from perfsuite.metrics.management.commands.compact_metrics import with_the_lead
+from perfsuite.metrics.storages.presence import require_tables
 
 NAMES = {10: "10 s", 60: "1 min", 600: "10 min", 3_600: "1 h", 86_400: "1 d"}
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, apply: bool, **options: Any) -> None:
         try:
+            require_tables()
             if apply:
                 with_the_lead(self)
             rows = compaction.trim() if apply else compaction.expired()

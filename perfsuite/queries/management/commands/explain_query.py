@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from perfsuite.exceptions import StoreUnavailable
+from perfsuite.metrics.storages.presence import require_tables
 from perfsuite.queries.explain import NotExplainable
 from perfsuite.queries.explain.recorded import explain, find
 from perfsuite.queries.short_id import short_id
@@ -26,9 +28,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, fingerprint: str, database: str, form: str, **options: Any) -> None:
         try:
+            require_tables()
             found = find(fingerprint, database)
             plan = explain(found.fingerprint, found.alias)
-        except NotExplainable as exc:
+        except (NotExplainable, StoreUnavailable) as exc:
             raise CommandError(str(exc)) from exc
         if form == "json":
             record = {

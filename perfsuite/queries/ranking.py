@@ -1,6 +1,6 @@
-"""What the pages know of statements: a ranking of all, and everything about one.
+"""What was recorded of statements, for the panel and the commands: a ranking of all, and everything about one.
 
-Each page costs a handful of reads, however many statements there are; histograms are read only of those that are shown.
+Each costs a handful of reads, however many statements there are; histograms are read only of those that are shown.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Line:
     alias: str
     value: Histogram
     counts: Counts
+    routes: tuple[str, ...] = ()  # where it ran, the most expensive first
 
     @property
     def short_id(self) -> str:
@@ -94,46 +95,56 @@ class Line:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The first lines of a ranking, how many there are in all, and what there is to choose from."""
+    """The first lines of a ranking, how many there are in all and what they come to, and what there is to choose from."""
 
     lines: list[Line]
     of: int
+    whole: Histogram  # its count and its sum
     aliases: list[str]
     routes: list[str]
     operations: list[str]
 
 
-def ranking(window: Window, chosen: Chosen) -> Ranking:
-    """Return the statements of the window. Raises ``StoreUnavailable``."""
+def rank(window: Window, chosen: Chosen, limit: int = SHOWN) -> Ranking:
+    """Return the first ``limit`` statements of the window. Raises ``StoreUnavailable``."""
     with one_reading():
         every = top(FINGERPRINT, window, LABELS, limit=ALL, percentiles=False)
         matching = [row for row in every if chosen.has(row.labels)]
         order = SORTS[chosen.sort]
         if order is not None:
-            rows = top(FINGERPRINT, window, LABELS[:2], order, SHOWN, where=chosen.has)
+            rows = top(FINGERPRINT, window, LABELS[:2], order, limit, where=chosen.has)
             of = len({_key(row) for row in matching})
         else:
-            rows, of = _failed(window, chosen)
+            rows, of = _failed(window, chosen, limit)
         shown = {_key(row) for row in rows}
         counts = _counts(window, [_labels(row) for row in matching if _key(row) in shown])
+    whole = Histogram()
+    routes: dict[Key, list[str]] = {}
+    for row in matching:  # the most expensive first
+        whole.merge(row.value)
+        routes.setdefault(_key(row), []).append(row.labels["route"])
     return Ranking(
-        [Line(*_key(row), row.value, counts.get(_key(row), Counts())) for row in rows],
+        [
+            Line(*_key(row), row.value, counts.get(_key(row), Counts()), tuple(routes.get(_key(row), ())))
+            for row in rows
+        ],
         of,
+        whole,
         sorted({row.labels["alias"] for row in every}),
         sorted({row.labels["route"] for row in every}),
         sorted({operation_of(fingerprint) for fingerprint in {row.labels["fingerprint"] for row in every}}),
     )
 
 
-def _failed(window: Window, chosen: Chosen) -> tuple[list[Row], int]:
+def _failed(window: Window, chosen: Chosen, limit: int) -> tuple[list[Row], int]:
     """Return the statements that failed most often, and how many failed."""
     failed = top(FAILED, window, LABELS[:2], "count", ALL, percentiles=False, where=chosen.has)
-    places = {_key(row): place for place, row in enumerate(failed[:SHOWN])}
+    places = {_key(row): place for place, row in enumerate(failed[:limit])}
 
     def has(labels: Mapping[str, str]) -> bool:
         return (labels["fingerprint"], labels["alias"]) in places and chosen.has(labels)
 
-    rows = top(FINGERPRINT, window, LABELS[:2], limit=SHOWN, where=has)
+    rows = top(FINGERPRINT, window, LABELS[:2], limit=limit, where=has)
     return sorted(rows, key=lambda row: places[_key(row)]), len(failed)
 
 
