@@ -57,6 +57,13 @@ def test_a_second_run_changes_nothing(own_site: Site) -> None:
     assert (own_site.rows(PAGES), own_site.rows(LEADS)) == before
 
 
+def test_a_now_that_is_no_time_gets_one_sentence(own_site: Site) -> None:
+    done = own_site.manage("seed_demo", "--now=tomorrow", succeeds=False)
+    assert done.stderr.splitlines()[-1].endswith(
+        "argument --now: 'tomorrow' is no time; write it as 2026-11-27T12:00Z."
+    )
+
+
 def test_reset_makes_the_same_content_anew_and_keeps_the_users_of_others(own_site: Site) -> None:
     before = own_site.rows(PAGES), own_site.rows(LEADS)
     own_site.run(

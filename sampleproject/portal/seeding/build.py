@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ class Plan:
     leads: int = 50_000
     pages: int | None = None  # None: all that the library documents
     seed: int = 20_240
+    now: datetime | None = None  # what all times are counted back from; None: the moment of the build
 
 
 def counts() -> dict[str, int]:
@@ -61,7 +63,7 @@ def build(plan: Plan, progress: Progress) -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA journal_mode = WAL")  # kept in the file: readers never wait for a writer
-    now = timezone.now()
+    now = plan.now or timezone.now()
     random = Random(plan.seed)
     with progress.stage("Library", len(library.sources())) as advance:
         entries = _spread(library.entries(advance), plan.pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
@@ -196,8 +197,8 @@ def seed() -> None:
     parents = Category.objects.bulk_create([Category(name=f"parent {n}") for n in numbers])
     Category.objects.bulk_create([Category(name=f"child {n}", parent=parents[n]) for n in numbers])
     readers = Reader.objects.bulk_create([Reader(name=f"reader {n}") for n in numbers])
-    for field in (Reader.friends, Reader.follows):
-        pairs = field.through
+    through: tuple[Any, ...] = (Reader.friends.through, Reader.follows.through)
+    for pairs in through:
         pairs._default_manager.bulk_create(
             [pairs(from_reader=readers[n], to_reader=readers[n - 1]) for n in numbers]
         )

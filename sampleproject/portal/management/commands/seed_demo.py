@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from sampleproject.portal.models import Tenant
 from sampleproject.portal.seeding.build import DEMO_USERNAMES, Plan, build, clear, counts
@@ -34,14 +37,27 @@ class Command(BaseCommand):
         parser.add_argument(
             "--seed", type=int, default=plan.seed, help="another number makes other people and leads"
         )
+        parser.add_argument(
+            "--now",
+            type=_moment,
+            help="the ISO 8601 time that all times are counted back from (default: now)",
+        )
 
     def handle(
-        self, *, reset: bool, users: int, leads: int, pages: int | None, seed: int, **options: Any
+        self,
+        *,
+        reset: bool,
+        users: int,
+        leads: int,
+        pages: int | None,
+        seed: int,
+        now: datetime | None,
+        **options: Any,
     ) -> None:
         """Build the content, and say what is there."""
         if users < MIN_USERS or leads < 0 or (pages is not None and pages < 1):
             raise CommandError(f"Give at least {MIN_USERS} --users, 0 --leads and 1 --pages.")
-        plan = Plan(users, leads, pages, seed)
+        plan = Plan(users, leads, pages, seed, now)
         try:
             self.fill(plan, reset=reset)
         except DatabaseError as exc:
@@ -65,6 +81,16 @@ class Command(BaseCommand):
         """Write a piece of the progress."""
         self.stderr.write(text, style_func=str, ending="")
         self.stderr.flush()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise ArgumentTypeError(f"{text!r} is no time; write it as 2026-11-27T12:00Z.")
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
 
 def _described() -> str:
