@@ -33,6 +33,9 @@ class Flights:
         self._lock = threading.Lock()
         self._flights: dict[str, Future[Entry]] = {}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
     def leads_already(self, key: str) -> bool:
         """Tell whether this thread or task is computing the key further up."""
         return (id(self), key) in _led.get()

@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.utils import translation
 
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.recorder import recorder
+from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.responses import (
     answering,
     forwarding,
@@ -33,6 +33,7 @@ from perfsuite.responses import (
     variants,
 )
 from perfsuite.responses.config import Config, current_config
+from perfsuite.responses.deduplication import needs_no_refresh
 from perfsuite.responses.exchange import Bystander, Exchange, RequestFields
 from perfsuite.responses.forwarding import Watched
 from perfsuite.responses.keys import AS_IS, MAX_QUERY_CHARS, canonical_query, page_key_again, partition
@@ -47,6 +48,8 @@ from perfsuite.responses.store import Store, faults, store_of
 from perfsuite.tenancy import current_tenant
 
 _now = time.time
+FRESH: Observation = (kinds.CACHE, ("hit", "fresh"), 1)
+STALE: Observation = (kinds.CACHE, ("stale", "stale-while-revalidate"), 1)
 
 
 class ResponseCacheMiddleware:
@@ -157,12 +160,15 @@ class ResponseCacheMiddleware:
             and answering.is_plain(meta)
         ):
             now = _now()
+            is_whole = request.method == "GET" and answering.wants_whole(meta)
+            response = None
             if now < held[FRESH_UNTIL]:
-                is_whole = request.method == "GET" and answering.wants_whole(meta)
                 hit = self._hit if is_whole else self._hit_in_part
                 response = hit(request, config, store, key, held, now)
-                if response is not None:
-                    return response
+            elif is_whole and needs_no_refresh(key) and now <= pages.served_stale_until(held):
+                response = self._hit(request, config, store, key, held, now, STALE)
+            if response is not None:
+                return response
         if held is None and store.is_local:
             held = NOTHING
         exchange = Exchange(request, config)
@@ -173,7 +179,14 @@ class ResponseCacheMiddleware:
         return exchange, serving.safely(exchange, serving.serve(exchange, self._refresh, held))
 
     def _hit(
-        self, request: HttpRequest, config: Config, store: Store, key: str, page: Page, now: float
+        self,
+        request: HttpRequest,
+        config: Config,
+        store: Store,
+        key: str,
+        page: Page,
+        now: float,
+        seen: Observation = FRESH,
     ) -> HttpResponseBase | None:
         negotiated, body, form = variants.wanted(request, page, config), page[BODY], None
         if negotiated is not None and negotiated.coding != IDENTITY:
@@ -185,7 +198,8 @@ class ResponseCacheMiddleware:
             if type(body) is not bytes:
                 return None
         response = variants.response_of(page, body, negotiated, form)
-        answering.say_hit(response, page, now, config)
+        detail = STALE[1][1] if seen is STALE and settings.DEBUG else ""
+        answering.say_hit(response, page, now, config, detail)
         if MetricsSettings.get().enabled:
             if form and negotiated is not None:
                 coding = (negotiated.coding,)
@@ -193,9 +207,9 @@ class ResponseCacheMiddleware:
                     (kinds.BYTES_BEFORE, coding, page[LENGTH]),
                     (kinds.BYTES_AFTER, coding, len(form)),
                 )
-                recorder.observe_many((_FRESH, before, after))
+                recorder.observe_many((seen, before, after))
             else:
-                recorder.observe_many(_HIT)
+                recorder.observe_many((seen,))
         return response
 
     def _hit_in_part(
@@ -209,7 +223,7 @@ class ResponseCacheMiddleware:
         response = answering.answer(page, method, kind)
         answering.say_hit(response, page, now, config)
         if MetricsSettings.get().enabled:
-            recorder.observe_many(_HIT)
+            recorder.observe_many((FRESH,))
         return response
 
     def _refresh(self, exchange: Exchange, key: str, page: Page) -> None:
@@ -254,10 +268,6 @@ def _other(exchange: Exchange) -> Steps:
         if exchange.request.method in SAFE_METHODS
         else tagging.serve_unsafe(exchange)
     )
-
-
-_FRESH = (kinds.CACHE, ("hit", "fresh"), 1)
-_HIT = (_FRESH,)
 
 
 def _no_view(request: Any) -> Any:

@@ -58,6 +58,18 @@ class Known:
 useless = Known()  # whose answers are nobody else's: hit-for-miss
 stored = Known()  # whose answers were stored for everyone
 failed = Known()  # whose refresh failed a moment ago
+elsewhere = Known()  # whose refresh another process was at a moment ago
+
+
+def refresh_key(key: str) -> str:
+    """Return the key of the flight, and of the lock, in which a page is made anew."""
+    return f"{key}.refresh"
+
+
+# Hot path: benchmarks/responses.py
+def needs_no_refresh(key: str) -> bool:
+    """Tell whether a stale page is being made anew, here or elsewhere, or could not be a moment ago."""
+    return refresh_key(key) in flights or key in failed or key in elsewhere
 
 
 def _after_fork() -> None:

@@ -160,6 +160,17 @@ def stored_of(page: Page) -> Stored:
 
 
 # Hot path: benchmarks/responses.py
+def served_stale_until(page: Page) -> float:
+    """Return until when a page is served stale to who asks for nothing in particular (RFC 5861 3); 0 for one that is not."""
+    _, _, always_validate, never_stale, while_revalidate, _, _ = page[TERMS]
+    return (
+        0.0
+        if always_validate or never_stale or not while_revalidate
+        else page[FRESH_UNTIL] + while_revalidate
+    )
+
+
+# Hot path: benchmarks/responses.py
 def response_of(page: Page, body: bytes, fields: Fields) -> HttpResponse:
     """Return a new response with a page's status, ``fields`` and ``body``."""
     response = HttpResponse(body, status=page[STATUS])

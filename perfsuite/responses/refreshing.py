@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from perfsuite.caching import refresh
 from perfsuite.metrics.request import suppress
 from perfsuite.responses import deduplication, looking, pages
-from perfsuite.responses.deduplication import failed, leading
+from perfsuite.responses.deduplication import elsewhere, failed, leading, needs_no_refresh, refresh_key
 from perfsuite.responses.exchange import Exchange
 from perfsuite.responses.forwarding import forward
 from perfsuite.responses.making import COOKIE_FIELD
@@ -29,6 +29,8 @@ from perfsuite.responses.steps import ASK, Steps, atake, take
 logger = logging.getLogger("perfsuite.responses")
 
 THROTTLE_S = 5.0
+# Another process is asked again whether it still makes a page after this long.
+ASK_AGAIN_S = 0.5
 # Nobody waits for a page that is made anew, so its lock may be longer than LOCK_S; a process that died holds it for so long.
 REFRESH_LOCK_S = 30.0
 MAX_TASKS = 100
@@ -47,11 +49,11 @@ def refresh_later(
 ) -> None:
     """Have a page made anew soon, unless that is under way or failed a moment ago. Never raises."""
     try:
-        if key in failed:
+        if needs_no_refresh(key):
             return
         flight: Any
         flights = deduplication.flights
-        flight, leads = flights.join(f"{key}.refresh")
+        flight, leads = flights.join(refresh_key(key))
         if not leads:
             return
         started = False
@@ -62,7 +64,7 @@ def refresh_later(
                 started = _start(again, key, page, flight, get_response, is_async)
         finally:
             if not started:
-                flights.abandon(f"{key}.refresh", flight)
+                flights.abandon(refresh_key(key), flight)
     except Exception:
         logger.exception("A stale page could not be made anew; it is served on.")
 
@@ -71,7 +73,7 @@ def _start(
     exchange: Exchange, key: str, page: Page, flight: Any, get_response: Callable[[Any], Any], is_async: bool
 ) -> bool:
     def end() -> None:
-        deduplication.flights.abandon(f"{key}.refresh", flight)
+        deduplication.flights.abandon(refresh_key(key), flight)
 
     if not is_async:
 
@@ -111,10 +113,11 @@ def _again(exchange: Exchange, key: str, page: Page) -> Steps:
     store = exchange.store
     leading.set((*leading.get(), exchange.key))
     lock: Any = "alone"
-    place = f"{key}.refresh"
+    place = refresh_key(key)
     if store.is_shared:
         lock = yield ASK, lambda: store.lock(place, REFRESH_LOCK_S)
         if lock is None:
+            elsewhere.add(key, ASK_AGAIN_S)
             return
     try:
         exchange.begin(store)

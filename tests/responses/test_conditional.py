@@ -12,11 +12,13 @@ from django.http import HttpResponse, HttpResponseNotModified
 from django.views.decorators.http import condition
 
 from perfsuite.responses import cache_response
+from tests.recorded import Recorded
 from tests.responses.asking import CONDITIONAL
 from tests.responses.conftest import CACHES
 from tests.responses.site import OURS, text
 
 DATE = "Mon, 01 Jan 2024 00:00:00 GMT"
+AGING = ("Age", "Cache-Status")
 
 
 @pytest.mark.parametrize("length", [10, 200_000])
@@ -179,6 +181,39 @@ def test_a_stale_page_is_served_at_once_while_one_refresh_makes_it_anew(kind: st
     _wait_until(lambda: len(site.runs) >= 2)
     _wait_until(lambda: site.get("/p/").body == b"2")
     assert len(site.runs) <= 3
+
+
+def test_what_is_served_while_the_refresh_is_under_way_says_the_same_and_counts_as_stale(
+    kind: str, make_site: Any, recorded: Recorded
+) -> None:
+    if kind == "async":
+        pytest.skip("tested in one event loop below")
+    going = threading.Event()
+    runs: list[int] = []
+
+    def view(request: Any) -> HttpResponse:
+        runs.append(1)
+        if len(runs) == 2:
+            going.wait(10)
+        return text(str(len(runs)), "max-age=1, stale-while-revalidate=5")
+
+    site = make_site({"p/": _aged(view)})
+    try:
+        assert site.get("/p/").body == b"1"
+        first, *rest = [site.get("/p/") for _ in range(4)]
+        _wait_until(lambda: len(runs) == 2)
+        for answer in rest:
+            assert answer.body == first.body == b"1"
+            assert {name: value for name, value in answer.items() if name not in AGING} == {
+                name: value for name, value in first.items() if name not in AGING
+            }
+            assert "; hit; ttl=-" in answer["Cache-Status"]
+        assert recorded.count("responses.cache", "stale", "stale-while-revalidate") == 4
+        # The page allows it for five seconds, and not for as long as the refresh takes.
+        time.sleep(1.2)
+        assert site.get("/p/").body == b"3"
+    finally:
+        going.set()
 
 
 def _aged(view: Any) -> Any:
