@@ -41,7 +41,7 @@ MAX_TASKS = 1_000
 STEADY = 6
 # Of so many sites of a statement at most it is followed whether their owner changes.
 MAX_OWNERS = 50
-# Statements of more parameters are not followed to see which of them change.
+# Statements of more parameters are not followed to see which of them change; of one, the keys tell whether it does.
 MAX_COMPARED = 12
 # Of so many statements, none of them very long, it is remembered from where they came last.
 MAX_KNOWN = 1_000
@@ -133,7 +133,7 @@ class Seen:
             or site is self.changing
             or site.relation
             or params.__class__ is not tuple
-            or len(params) > MAX_COMPARED
+            or not 1 < len(params) <= MAX_COMPARED
         ):
             return site
         return self._compare_values(site, params)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from perfsuite.queries.parameters import MAX_DEPTH, MAX_VALUES, kept, key_of
+from perfsuite.queries.parameters import MAX_DEPTH, MAX_VALUES, kept, key_of, outlines_of
 
 # By name: what holds the filter, and what else tells commands apart.
 _CONDITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -30,12 +30,16 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
     if name in _BATCHES:
         return _key_of_write(name, command)
     if name == "aggregate":
-        pipeline: Any = command.get("pipeline") or ()
-        found = next((stage for stage in pipeline if "$match" in stage), None)
-        return key_of([found]), key_of(pipeline)
+        return _keys_of_stages(command.get("pipeline") or ())
     condition, rest = _CONDITIONS.get(name, ("", ()))
-    key = key_of([command.get(condition)])
-    return key, key_of([key, *[command.get(part) for part in rest]])
+    key = key_of(command.get(condition))
+    return key, key_of((key, *[command.get(part) for part in rest]))
+
+
+def _keys_of_stages(pipeline: Any) -> Key:
+    outlines = outlines_of(islice(pipeline, MAX_VALUES))
+    found = next((n for n, stage in enumerate(pipeline) if "$match" in stage), MAX_VALUES)
+    return hash(outlines[found]) if found < MAX_VALUES else 0, hash((len(pipeline), *outlines))
 
 
 def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:

@@ -10,7 +10,7 @@ import datetime
 import decimal
 import itertools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Texts up to this length are hashed whole, and of longer ones three pieces of a third of that.
@@ -22,10 +22,11 @@ MAX_DEPTH = 16
 # So many values in all, at whatever depth.
 MAX_TOTAL = 1_000
 
-_PLAIN = frozenset([
+# Of these types, values are hashed as they are. MongoDB's own kind of key joins them when the first one comes.
+_plain = {
     int, float, bool, type(None), complex, uuid.UUID, datetime.date, datetime.datetime, datetime.time, datetime.timedelta,
     decimal.Decimal,
-])  # fmt: skip
+}  # fmt: skip
 _PLAIN_BASES = (int, float, uuid.UUID, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)
 # What cannot be compared counts as different from all others.
 _unlike = itertools.count()
@@ -38,29 +39,62 @@ def key_of(parameters: Any) -> int:
         return 0
     if type(parameters) is tuple and len(parameters) <= MAX_VALUES:
         for value in parameters:
-            if type(value) not in _PLAIN and (type(value) is not str or len(value) > MAX_CHARS):
+            if type(value) not in _plain and (type(value) is not str or len(value) > MAX_CHARS):
                 break
         else:
             return hash(parameters)
+    elif type(parameters) is dict and len(parameters) <= MAX_VALUES:
+        for value in parameters.values():
+            if type(value) not in _plain and (type(value) is not str or len(value) > MAX_CHARS):
+                break
+        else:
+            return hash((*parameters, *parameters.values()))
     return hash(_outline(parameters, 0, [MAX_TOTAL]))
 
 
-def _outline(value: Any, depth: int, left: list[int]) -> Any:  # noqa: PLR0911 - one for each kind of value
+# Hot path: benchmarks/mongodb.py
+def outlines_of(values: Iterable[Any]) -> list[Any]:
+    """Return something small and hashable for each of some values, alike for alike ones."""
+    left = [MAX_TOTAL]
+    return [_outline(value, 1, left) for value in values]
+
+
+# Hot path: benchmarks/mongodb.py
+def _outline(value: Any, depth: int, left: list[int]) -> Any:
     """Return something small and hashable that is alike for alike values."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in _plain:
         return value
     if isinstance(value, (str, bytes)):
         return value if len(value) <= MAX_CHARS else _pieces(value)
-    if isinstance(value, (bytearray, memoryview)):
-        return _pieces(memoryview(value).cast("B")) if len(value) > MAX_CHARS else bytes(value)
     left[0] -= 1
     if depth < MAX_DEPTH and left[0] > 0:
+        if kind is dict or isinstance(value, Mapping):
+            return _outline_of_mapping(value, depth + 1, left)
         if isinstance(value, (list, tuple)):
-            return (len(value), *[_outline(each, depth + 1, left) for each in _some(value)])
-        if isinstance(value, Mapping):
-            some = itertools.islice(value.items(), MAX_VALUES)
-            return (len(value), *[(str(name), _outline(each, depth + 1, left)) for name, each in some])
+            some = value if len(value) <= MAX_VALUES else _ends(value)
+            return len(value), *[
+                each if type(each) in _plain else _outline(each, depth + 1, left) for each in some
+            ]
+    return _outline_of_other(value, kind)
+
+
+def _outline_of_mapping(value: Mapping[Any, Any], depth: int, left: list[int]) -> tuple[Any, ...]:
+    outline: list[Any] = [len(value)]
+    for name, each in (
+        value.items() if len(value) <= MAX_VALUES else itertools.islice(value.items(), MAX_VALUES)
+    ):
+        outline.append(name if type(name) is str else str(name))
+        outline.append(each if type(each) in _plain else _outline(each, depth, left))
+    return tuple(outline)
+
+
+def _outline_of_other(value: Any, kind: type) -> Any:
+    if isinstance(value, (bytearray, memoryview)):
+        return _pieces(memoryview(value).cast("B")) if len(value) > MAX_CHARS else bytes(value)
+    if kind.__module__ == "bson.objectid":
+        _plain.add(kind)
+        return value
     if isinstance(value, _PLAIN_BASES) or kind.__module__.startswith("bson."):
         return hash(value)
     return "unlike", next(_unlike)
@@ -72,8 +106,8 @@ def _pieces(value: Any) -> Any:
     return len(value), *(bytes(piece) if isinstance(piece, memoryview) else piece for piece in pieces)
 
 
-def _some(values: Any) -> Any:
-    return values if len(values) <= MAX_VALUES else (*values[: MAX_VALUES // 2], *values[-MAX_VALUES // 2 :])
+def _ends(values: Any) -> Any:
+    return (*values[: MAX_VALUES // 2], *values[-MAX_VALUES // 2 :])
 
 
 def kept(parameters: Any) -> list[Any]:
