@@ -390,3 +390,22 @@ def test_no_transform_leaves_the_body_as_it_is_on_a_miss_and_on_a_hit(make_site:
         assert site.get("/coded/", accept_encoding="gzip")["Content-Encoding"] == "gzip"
 
     assert len(site.runs) == 2
+
+
+def test_a_request_with_no_transform_gets_the_body_as_it_is_and_leaves_the_compressed_one_to_others(
+    make_site: Any,
+) -> None:
+    body = "much that is worth compressing " * 100
+    site = make_site({"p/": lambda request: text(body), "new/": lambda request: text(body, None)},
+                     middleware=(COMPRESSION, OURS))  # fmt: skip
+    for url, accepted in [("/p/", "gzip"), ("/new/", "gzip"), ("/p/", "gzip, identity;q=0")]:
+        for control in ("no-transform", "max-age=600, No-Transform"):
+            for ask in (site.get, site.head):
+                answer = ask(url, accept_encoding=accepted, cache_control=control)
+                assert not answer.has_header("Content-Encoding")
+                assert answer.body == (body.encode() if ask == site.get else b"")
+                assert answer["Vary"] == "Accept-Encoding"
+                assert not answer.get("ETag", "").startswith("W/")
+        assert site.get(url, accept_encoding=accepted)["Content-Encoding"] == "gzip"
+
+    assert site.runs.count("/p/") == 1
