@@ -153,7 +153,8 @@ def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> St
     answer.cookies = response.cookies  # for this client, and not kept
     if response.has_header("Set-Cookie"):
         answer["Set-Cookie"] = response["Set-Cookie"]
-    answering.say_forwarded(unsaid(answer), exchange.config, "stale", fwd_status=304, stored=exchange.shared)
+    fwd, is_stored = exchange.missed, exchange.shared
+    answering.say_forwarded(unsaid(answer), exchange.config, fwd, fwd_status=304, stored=is_stored)
     return answer
 
 
@@ -243,11 +244,4 @@ def _say_missed(exchange: Exchange, response: HttpResponseBase, is_stored: bool)
     if exchange.reason and answering.shows_details(exchange.request):
         more["detail"] = exchange.reason
         more["key"] = exchange.key
-    fwd = (
-        "stale"
-        if exchange.reason == "stale"
-        else "request"
-        if exchange.reason == "request"
-        else exchange.missed
-    )
-    answering.say_forwarded(response, exchange.config, fwd, **more)
+    answering.say_forwarded(response, exchange.config, exchange.missed, **more)

@@ -6,13 +6,15 @@ import time
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
+from django.contrib.sessions.backends.cache import SessionStore
+from django.http import HttpResponse, HttpResponseNotModified
 from django.template.response import TemplateResponse
 from django.utils.http import http_date
 
 from perfsuite.metrics.recorder import recorder
+from perfsuite.responses import cache_response
 from tests.responses.conftest import CACHES
-from tests.responses.site import COMMON, OURS, Site, text
+from tests.responses.site import COMMON, OURS, SESSIONS, Site, text
 
 STORED = {
     "max-age": "max-age=60",
@@ -396,6 +398,47 @@ def test_cache_status_says_whether_the_uri_or_the_variant_is_missing(make_site: 
 
     assert said == ["perfsuite; fwd=uri-miss; stored", "perfsuite; fwd=vary-miss; stored"]
     assert site.post("/w/")["Cache-Status"] == "perfsuite; fwd=method"
+
+
+def test_cache_status_says_what_was_wrong_with_the_page_that_is_stored(make_site: Any) -> None:
+    controls = ["max-age=0", "no-store", "max-age=0"]
+
+    def page(request: Any) -> Any:
+        return text("hello", controls.pop(0), ETag=f'"{len(controls)}"')
+
+    def known(request: Any) -> Any:
+        is_known = request.headers.get("If-None-Match") == '"a"'
+        response = HttpResponseNotModified() if is_known else text()
+        response["ETag"] = '"a"'
+        return response
+
+    def said(url: str, **headers: str) -> str:
+        return str(site.get(url, **headers).get("Cache-Status"))
+
+    site = make_site({"p/": page, "k/": known, "u/": cache_response(60, per="user")(known)}, middleware=(OURS, SESSIONS),
+                     SESSION_ENGINE="django.contrib.sessions.backends.cache")  # fmt: skip
+    stored = "perfsuite; fwd=uri-miss; stored"
+
+    assert said("/p/") == stored
+    assert said("/p/") == "perfsuite; fwd=stale"  # made anew, and not to be stored
+    assert said("/p/") == "perfsuite; fwd=stale; stored"
+
+    assert said("/k/") == stored
+    assert said("/k/", cache_control="no-cache") == "perfsuite; fwd=request; fwd-status=304; stored"
+    assert said("/k/", authorization="Basic abc") == "perfsuite; fwd=request"
+    # It was not forwarded, and is not made of what is stored.
+    assert (
+        said("/k/?other", cache_control="only-if-cached")
+        == said("/p/", cache_control="only-if-cached")
+        == "None"
+    )
+
+    session = SessionStore()
+    session.update({"_auth_user_id": "1", "_auth_user_backend": "b", "_auth_user_hash": "h"})
+    session.create()
+    cookie = f"sessionid={session.session_key}"
+    assert said("/u/", cookie=cookie) == stored
+    assert said("/u/", cookie=cookie, cache_control="no-cache") == "perfsuite; fwd=request; stored"
 
 
 @pytest.mark.parametrize(("allowed", "runs"), [(True, 1), (False, 2)])

@@ -74,7 +74,7 @@ class Case:
                 )
                 found.append(f"{answer.status_code} {'view' if is_new else 'cache'}")
                 seen = {name: "" if name in TIMES else value for name, value in answer.items()}
-                seen["Cache-Status"] = seen["Cache-Status"].partition("ttl=")[0]
+                seen["Cache-Status"] = seen.get("Cache-Status", "").partition("ttl=")[0]
                 answers.append((answer.status_code, answer.body, seen))
         assert found == [how for _, how in self.asks], kind
         return answers
