@@ -387,6 +387,24 @@ def test_a_page_without_vary_comes_after_those_that_fit(make_site: Any) -> None:
     assert site.runs == []
 
 
+def test_a_204_has_no_length_when_it_comes_from_the_cache_either(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        response = text("")
+        response.status_code = int(request.GET["status"])
+        response["Content-Length"] = "0"  # as CommonMiddleware sets it
+        return response
+
+    site = make_site({"p/": view})
+    for status, has_length in ((204, False), (205, True), (200, True)):
+        url = f"/p/?status={status}"
+        site.get(url)
+        for answer in (site.get(url), site.head(url)):
+            assert answer.status_code == status
+            assert "hit" in answer["Cache-Status"]
+            assert answer.has_header("Content-Length") is has_length
+    assert len(site.runs) == 3
+
+
 def test_cache_status_says_whether_the_uri_or_the_variant_is_missing(make_site: Any) -> None:
     def view(request: Any) -> Any:
         response = text()

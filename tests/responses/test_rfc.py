@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore
+from django.core.cache import caches
 from django.http import HttpResponse, HttpResponseNotModified
 from django.utils.http import http_date
 
@@ -335,6 +336,27 @@ def test_what_a_change_points_at_is_outdated_too(
     site.get("/list/")
 
     assert site.runs.count("/list/") == (2 if is_dropped else 1)
+
+
+@pytest.mark.parametrize("asked", ["testserver", "testserver:80"])
+@pytest.mark.parametrize("changed", ["testserver", "testserver:80"])
+def test_a_change_outdates_a_page_with_the_default_port_and_without_it(
+    make_site: Any, asked: str, changed: str
+) -> None:
+    site = make_site(
+        {"item/": lambda request: text("done", None, Location="/list/"), "list/": lambda request: text()}
+    )
+    for url in ("/item/", "/list/"):
+        runs = len(site.runs)
+        site.get("/list/", host=asked)
+        site.get("/list/", host=asked)
+        site.post(url, host=changed)
+        site.get("/list/", host=asked)
+        assert len(site.runs) == runs + 3
+        site.post(url, host=f"{changed.partition(':')[0]}:8080")
+        site.get("/list/", host=asked)
+        assert len(site.runs) == runs + 4
+        caches["default"].clear()
 
 
 def test_a_change_outdates_its_page_for_all_variants_tenants_and_users(make_site: Any) -> None:
