@@ -387,6 +387,14 @@ def test_a_page_without_vary_comes_after_those_that_fit(make_site: Any) -> None:
     assert site.runs == []
 
 
+@pytest.mark.parametrize("names", ["*", "X-Side, *", "X-Side Accept", "X-Side;Accept", '"X-Side"'])
+def test_a_page_that_depends_on_nobody_knows_what_is_not_stored(make_site: Any, names: str) -> None:
+    site = make_site({"p/": lambda request: text(request.META["HTTP_X_SIDE"], Vary=names)})
+
+    assert [site.get("/p/", x_side=each).body for each in ("left", "right")] == [b"left", b"right"]
+    assert len(site.runs) == 2
+
+
 def test_a_204_has_no_length_when_it_comes_from_the_cache_either(make_site: Any) -> None:
     def view(request: Any) -> HttpResponse:
         response = text("")
