@@ -126,7 +126,9 @@ def _put_back(request: HttpRequest, before: dict[str, Any]) -> None:
 
 
 def _if_error(exchange: Exchange, page: Page) -> Steps:
-    """Answer with a stale page where the view has failed and the page allows it; None if it does not."""
+    """Answer with a stale page where the view has failed and the page allows it; None if it does not, or is an error itself."""
+    if page[pages.STATUS] in exchange.config.policy.error_statuses:
+        return None
     seen = exchange.as_policy_sees_it()
     decision = decide(seen, pages.stored_of(page), time.time(), exchange.config.policy, failed=True)
     if decision.action not in (Action.HIT, Action.STALE):

@@ -218,6 +218,12 @@ def test_each_directive_of_a_request_is_obeyed(case: Case) -> None:
     case.check()
 
 
+def test_an_error_that_is_stored_stands_in_for_no_newer_one() -> None:
+    stale: Fields = {"Cache-Control": "max-age=10, stale-if-error=600", "Age": "20", **TAG}
+    Case(stale, [({}, "503 view"), ({}, "500 view")], status=503, later=500).check()
+    Case(stale, [({}, "404 view"), ({}, "404 cache")], status=404, later=500).check()
+
+
 PARTS: Fields = {"Cache-Control": "max-age=60", "Last-Modified": -3_600, **TAG}
 PART: Fields = {"Range": "bytes=0-3"}
 
