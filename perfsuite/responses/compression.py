@@ -103,6 +103,8 @@ def _begin(request: HttpRequest, response: HttpResponseBase) -> Work | None:
     if not encoding.is_negotiable(response.status_code, get) or _is_sent_by_the_server(request, response):
         return None
     _vary(response, get)
+    if encoding.wants_as_is(request.META):
+        return None
     body = b"" if response.streaming else response.content  # type: ignore[attr-defined]
     is_head = request.method == "HEAD"
     length = _stated_length(get) if response.streaming or (is_head and not body) else len(body)

@@ -6,10 +6,11 @@ The surprising rule: compressed, a response is another representation of the sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
@@ -54,6 +55,12 @@ def is_negotiable(status: int, get: Get) -> bool:
         return False
     cache_control = get("cache-control")
     return not cache_control or "no-transform" not in directives(cache_control)
+
+
+def wants_as_is(meta: Mapping[str, Any]) -> bool:
+    """Tell whether a request asks for a body as it is, whatever codings it accepts: no-transform (RFC 9111 5.2.1.6)."""
+    cache_control = meta.get("HTTP_CACHE_CONTROL")
+    return cache_control is not None and "no-transform" in directives(cache_control)
 
 
 # Hot path: benchmarks/compression.py

@@ -80,7 +80,7 @@ class Exchange:
     """A request on its way to its view. Hosts add to ``tags``, a set: what is in it in the end, the page carries."""
 
     __slots__ = (
-        "answered", "asked_at", "config", "cookies", "failure", "host", "invalidated", "key", "language", "mark",
+        "answered", "asked_at", "config", "cookies", "failure", "forwarded", "host", "invalidated", "key", "language", "mark",
         "never", "options", "outcome", "path", "query", "reason", "refreshing", "request", "response", "scheme",
         "seconds", "shared", "store", "tags", "tenant", "user", "user_key", "varies",
     )  # fmt: skip
@@ -97,6 +97,9 @@ class Exchange:
         self.varies = False  # there are variants of what it asks for
         self.invalidated: dict[str, None] = {}
         self.outcome = self.reason = ""
+        self.forwarded = (
+            ""  # what was wrong with the page that is stored, as Cache-Status says it: "stale" or "request"
+        )
         self.seconds = 0.0
         self.user: tuple[str, str, str, str] | None = None
         self.user_key = ""
@@ -125,8 +128,8 @@ class Exchange:
 
     @property
     def missed(self) -> str:
-        """Why there is no page for the request, as Cache-Status says it (RFC 9211 2.2)."""
-        return "vary-miss" if self.varies else "uri-miss"
+        """Why the request was not answered with what is stored, as Cache-Status says it (RFC 9211 2.2)."""
+        return self.forwarded or ("vary-miss" if self.varies else "uri-miss")
 
     def key_for_user(self) -> str:
         """Return the key of the page for the user who is logged in."""

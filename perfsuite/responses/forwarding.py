@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -57,6 +58,7 @@ def forward(exchange: Exchange, page: Page | None) -> Steps:
         fresh = yield from _validated(exchange, page, response)
         if fresh is not None:
             return fresh
+        discard(response)
         response = yield from view(exchange)
     if page is not None and request.method == "HEAD" and response.status_code == 200:
         yield from _told_by_head(exchange, page, response)
@@ -124,7 +126,9 @@ def _put_back(request: HttpRequest, before: dict[str, Any]) -> None:
 
 
 def _if_error(exchange: Exchange, page: Page) -> Steps:
-    """Answer with a stale page where the view has failed and the page allows it; None if it does not."""
+    """Answer with a stale page where the view has failed and the page allows it; None if it does not, or is an error itself."""
+    if page[pages.STATUS] in exchange.config.policy.error_statuses:
+        return None
     seen = exchange.as_policy_sees_it()
     decision = decide(seen, pages.stored_of(page), time.time(), exchange.config.policy, failed=True)
     if decision.action not in (Action.HIT, Action.STALE):
@@ -135,18 +139,33 @@ def _if_error(exchange: Exchange, page: Page) -> Steps:
 def _validated(exchange: Exchange, page: Page, response: HttpResponseBase) -> Steps:
     """Answer with a page that a 304 says is still right, and store it anew; None if the 304 is about another."""
     seen, now, policy = exchange.as_policy_sees_it(), time.time(), exchange.config.policy
-    fields = pages.lower(pages.fields_of(response))
-    fresh = freshen(seen, pages.stored_of(page), Response(304, fields), exchange.asked_at, now, policy)
+    told = Response(304, _told_by(response))
+    fresh = freshen(seen, pages.stored_of(page), told, exchange.asked_at, now, policy)
     if fresh is None:
         return None
     renewed = _renewed(exchange, page, fresh, response)
-    if may_store(seen, fresh.response, policy).ok and not making.identity_forbids(exchange, response):
+    # The page is that of a GET, whatever has asked about it.
+    if may_store(Request("GET", "", seen.headers), fresh.response, policy).ok and not making.identity_forbids(
+        exchange, response
+    ):
         is_stored = yield from looking.put(exchange, exchange.key, renewed)
         exchange.shared = is_stored and now < renewed[FRESH_UNTIL]
     discard(response)
     answer = yield from from_page(exchange, exchange.key, renewed, "validated")
-    answering.say_forwarded(unsaid(answer), exchange.config, "stale", fwd_status=304, stored=exchange.shared)
+    answer.cookies = response.cookies  # for this client, and not kept
+    if response.has_header("Set-Cookie"):
+        answer["Set-Cookie"] = response["Set-Cookie"]
+    fwd, is_stored = exchange.missed, exchange.shared
+    answering.say_forwarded(unsaid(answer), exchange.config, fwd, fwd_status=304, stored=is_stored)
     return answer
+
+
+def _told_by(response: HttpResponseBase) -> dict[str, str]:
+    """Return what a response says of the page that it is about, without the type that Django gives to what names none."""
+    fields = pages.lower(pages.fields_of(response))
+    if fields.get("content-type") == f"text/html; charset={settings.DEFAULT_CHARSET}":
+        del fields["content-type"]
+    return fields
 
 
 def _renewed(exchange: Exchange, page: Page, fresh: Stored, response: HttpResponseBase) -> Page:
@@ -167,7 +186,7 @@ def _told_by_head(exchange: Exchange, page: Page, response: HttpResponseBase) ->
     It must name a validator that the page has: most pages have an ETag that is made of their body, of which this says nothing.
     """
     seen, policy = exchange.as_policy_sees_it(), exchange.config.policy
-    stored, head = pages.stored_of(page), Response(200, pages.lower(pages.fields_of(response)))
+    stored, head = pages.stored_of(page), Response(200, _told_by(response))
     fresh = freshen_by_head(seen, stored, head, exchange.asked_at, time.time(), policy)
     is_told = page[BODY] is not None and ("etag" in head.headers or "last-modified" in head.headers)
     if fresh is None or not is_told:
@@ -227,11 +246,4 @@ def _say_missed(exchange: Exchange, response: HttpResponseBase, is_stored: bool)
     if exchange.reason and answering.shows_details(exchange.request):
         more["detail"] = exchange.reason
         more["key"] = exchange.key
-    fwd = (
-        "stale"
-        if exchange.reason == "stale"
-        else "request"
-        if exchange.reason == "request"
-        else exchange.missed
-    )
-    answering.say_forwarded(response, exchange.config, fwd, **more)
+    answering.say_forwarded(response, exchange.config, exchange.missed, **more)

@@ -60,6 +60,7 @@ def _look(exchange: Exchange, options: ViewOptions, refresh: Callable[[Exchange,
         exchange.as_policy_sees_it(), pages.stored_of(page), time.time(), exchange.config.user_policy
     )
     if decision.action not in (Action.HIT, Action.STALE):
+        exchange.forwarded = decision.reason
         return None
     outcome = "hit" if decision.action is Action.HIT else "stale"
     response = yield from from_page(exchange, key, page, outcome, decision.reason)

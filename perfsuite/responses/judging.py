@@ -14,10 +14,13 @@ from perfsuite.responses import deduplication, identity, keys, looking, making, 
 from perfsuite.responses.config import position
 from perfsuite.responses.exchange import USER, Exchange
 from perfsuite.responses.explanation import Explanation, because, in_seconds, lifetime, runs_each_time
+from perfsuite.responses.inner import ATTRIBUTE
 from perfsuite.responses.inprocess import Answer
 from perfsuite.responses.looking import Found
 from perfsuite.responses.pages import FIELDS, LENGTH, TAGS, Page
 from perfsuite.responses.policy import Action, Decision, decide
+from perfsuite.responses.policy.directives import of_response
+from perfsuite.responses.policy.freshness import has_explicit_lifetime
 from perfsuite.responses.reasons import CLAUSES
 from perfsuite.responses.refreshing import REFRESH_LOCK_S
 from perfsuite.responses.replying import may_have
@@ -25,6 +28,8 @@ from perfsuite.responses.steps import take
 
 # What an exchange gives for a reason where its response is stored, or might have been.
 WHY_VIEW_RAN: Final = frozenset({"stale", "request", "method"})
+# The reasons that mean something else where a page is kept for each user: who it is may be asked then.
+_OF_USERS: Final = {"session": "users-session", "user": "users-user"}
 
 
 def judge(found: Explanation, exchange: Exchange, answer: Answer, has_failed: bool) -> Explanation:
@@ -49,7 +54,7 @@ def judge(found: Explanation, exchange: Exchange, answer: Answer, has_failed: bo
     if not is_users and not may_have(exchange.request, page[1]):
         return found.conclude(runs_each_time("authorization"), "authorization")
     if decision.action is Action.REVALIDATE and _is_own(exchange.reason):
-        return _conclude_with_cause(found, exchange, exchange.reason)
+        return _conclude_with_cause(found, exchange, _named(exchange, exchange.reason))
     return _conclude(
         found, decision, "A repeat by the same user in the same session" if is_users else "A repeat"
     )
@@ -82,29 +87,55 @@ def _why_nothing(exchange: Exchange, answer: Answer, has_failed: bool) -> str:
         if (answer.length or 0) > exchange.config.options.max_body_bytes:
             return "size"
         reason = making.why_not(exchange, exchange.response)  # its body may have changed it
-    if reason == "no-lifetime" and answer.response.status_code >= 500:
-        return "error"
+    if reason in ("no-lifetime", "useless", "set-cookie"):
+        reason = _what_is_behind(exchange, answer.response.status_code, reason)
     if _is_own(reason):
-        return reason
+        return _named(exchange, reason)
     if isinstance(caches[exchange.config.options.alias], DummyCache):
         return "dummy"
     return "failure" if has_failed else "not-kept"
 
 
+def _named(exchange: Exchange, reason: str) -> str:
+    return _OF_USERS.get(reason, reason) if making.options_of(exchange).per == USER else reason
+
+
+def _what_is_behind(exchange: Exchange, status: int, reason: str) -> str:
+    """Return why a view that has @cache_response, be it that it did not get to run, is not kept by it."""
+    if reason != "set-cookie" and status >= 500:
+        return "error"
+    match = exchange.request.resolver_match
+    options = exchange.options or getattr(getattr(match, "func", None), ATTRIBUTE, None)
+    if options is None:
+        return reason
+    if options.per == USER and not exchange.user_key:
+        return "anonymous"
+    if reason == "set-cookie":
+        return reason
+    if options.timeout is not None:
+        return reason if status in making.TIMED else "untimed"
+    policy, seen = exchange.config.policy, making.response_seen(exchange, exchange.response)
+    is_stated = has_explicit_lifetime(seen, *of_response(seen, policy), policy)
+    return reason if is_stated else "no-timeout"
+
+
 def _conclude_with_cause(found: Explanation, exchange: Exchange, reason: str) -> Explanation:
     """Name what has made the response vary on cookies, or set one, and what would forbid it even if it had a lifetime."""
-    cause = "" if making.options_of(exchange).per == USER else _whose_request(exchange)
+    cause = _whose_request(exchange)
     if cause and reason in ("vary-cookie", "set-cookie"):
         return found.conclude(runs_each_time(cause, exchange), cause)
     text = runs_each_time(reason, exchange)
-    if cause and reason in ("no-lifetime", "useless"):
+    if cause and reason in ("no-lifetime", "no-timeout", "untimed", "useless"):
         text = f"{text.rstrip('.')}, and because {because(cause, exchange)}."
         return found.conclude(text, reason, advice=cause)
     return found.conclude(text, reason)
 
 
 def _whose_request(exchange: Exchange) -> str:
-    """Return in a word what was done with the request that makes any response to it somebody's, or ""."""
+    """Return in a word what was done with the request that makes any response to it somebody's, or for one time only, or ""."""
+    if making.options_of(exchange).per == USER:
+        is_changed = getattr(exchange.request.__dict__.get("session"), "modified", False)
+        return "users-session" if is_changed else ""
     allowed = exchange.config.public_cookies.union(making.options_of(exchange).cookies)
     is_declared = exchange.options is not None
     return identity.why_not_everyones(

@@ -17,6 +17,7 @@ MAX_QUERY_CHARS = 8_192
 MAX_PARAMETERS = 200
 AS_IS, SORTED, ALLOWED = "as-is", "sorted", "allowed"
 INTERNAL = "perfsuite:"
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 # Hot path: benchmarks/responses.py
@@ -69,7 +70,12 @@ def canonical_query(query: str, rule: str, allowed: Collection[str] = ()) -> str
 
 
 def uri_tag(scheme: str, host: str, path: str, query: str) -> str:
-    """Return the tag that all variants of a URI carry, for whomever they are. Now and then two URIs share one."""
+    """Return the tag that all variants of a URI carry, for whomever they are, with the default port or without it.
+
+    Now and then two URIs share one.
+    """
+    if host.endswith(_PORTS.get(scheme, "/")):
+        host = host[: host.rindex(":")]
     text = f"{len(scheme)}:{scheme}{len(host)}:{host}{len(path)}:{path}{query}"
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return f"{INTERNAL}uri:{int.from_bytes(digest, 'big') % URI_TAGS}"

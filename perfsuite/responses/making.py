@@ -82,7 +82,9 @@ def _why_policy_forbids(exchange: Exchange, status: int, seen: dict[str, str]) -
     if DIRECTIVE_FIELD in seen:
         # The decorator says how long; that nobody may store it, the view says.
         given = parse(seen.get("cache-control", ""))
-        if "no-store" in given or ("private" in given and options_of(exchange).per != USER):
+        if "no-store" in given:
+            return "no-store"
+        if "private" in given and options_of(exchange).per != USER:
             return "private"
     return ""
 

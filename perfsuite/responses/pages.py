@@ -86,7 +86,10 @@ def made(  # noqa: PLR0913 - all that a page is
     date = (
         "" if "date" in fields else kept.pop("date", ("", ""))[1]
     )  # servers write one themselves; Age says the age
-    kept["content-length"] = ("Content-Length", str(len(body)))
+    if stored.response.status == 204:
+        kept.pop("content-length", None)  # it never has one (RFC 9110 8.6)
+    else:
+        kept["content-length"] = ("Content-Length", str(len(body)))
     negotiable = mark is not False and encoding.is_negotiable(
         stored.response.status, lambda name: kept[name][1] if name in kept else None
     )

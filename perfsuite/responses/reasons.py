@@ -17,9 +17,13 @@ def _clause(sentence: str) -> str:
 CLAUSES: Final[dict[str, str]] = {
     **{reason: _clause(sentence) for reason, sentence in REASONS.items() if reason != "ok"},
     "no-lifetime": "nothing in the response says how long it is fresh",
+    "no-timeout": "neither its @cache_response nor the response says how long it is fresh",
+    "untimed": "the timeout of its @cache_response is not for answers with this status, and the response itself names none",
     # Whose it may be.
     "session": "its session was read or changed",
     "user": "it was asked who is logged in, or that changed meanwhile",
+    "users-session": "its session was changed",
+    "users-user": "who is logged in has changed meanwhile",
     "csrf": "it holds a CSRF token",
     "messages": "it shows messages of django.contrib.messages, or has added some",
     "nonce": "it holds a nonce of Content-Security-Policy, which is for one response only",
@@ -60,13 +64,16 @@ CLAUSES: Final[dict[str, str]] = {
 # What to do about it, where there is something that is usually meant.
 ADVICE: Final[dict[str, str]] = {
     "no-lifetime": "Write @cache_response(60) at the view, or set Cache-Control: max-age=60.",
+    "no-timeout": "Give its @cache_response a timeout, such as 60, or set Cache-Control: max-age=60.",
+    "untimed": "If such an answer may be repeated too, have it say so: Cache-Control: max-age=60.",
     "useless": "Give it a lifetime: @cache_response(60), or Cache-Control: max-age=60.",
     "session": "If the page is one user's, write @cache_response(60, per='user'); else do not touch request.session for it.",
     "user": "If the page is one user's, write @cache_response(60, per='user'); else do not touch request.user for it.",
+    "users-session": "Read request.session as you like, but do not change it in what is to be kept.",
     "csrf": "Fetch the form apart from the page, so that the page has no token.",
     "cookies": "Name them in vary_on=['cookie:NAME'], or in PUBLIC_COOKIES if the page does not depend on them.",
     "vary-cookie": "Name the cookies that it depends on: @cache_response(60, vary_on=['cookie:NAME']).",
-    "anonymous": "Send the session's cookie along: --header 'Cookie: sessionid=...'.",
+    "anonymous": "Ask as somebody who is logged in, with the session's cookie: --header 'Cookie: sessionid=...'.",
     "no-tenant": "Put TenantMiddleware before ResponseCacheMiddleware, and see what its resolver returns for this host.",
     "tenant-inside": "Put TenantMiddleware before ResponseCacheMiddleware.",
     "size": "Raise PERFSUITE['RESPONSES']['MAX_BODY_BYTES'].",

@@ -143,7 +143,7 @@ def _exchange_like(exchange: Exchange, request: HttpRequest) -> Exchange:
     parts = (exchange.scheme, exchange.host, exchange.path, exchange.query)
     made.place(exchange.key, parts, exchange.tenant, exchange.language)
     made.store = exchange.store
-    made.reason = "stale"
+    made.reason = made.forwarded = "stale"
     return made
 
 

@@ -75,6 +75,7 @@ def serve(exchange: Exchange, refresh: Refresh, held: Any = None) -> Steps:
             return response
         page = None
     if page is not None and decision.action is Action.REVALIDATE:
+        exchange.forwarded = decision.reason
         page = yield from looking.with_body(exchange, key, page)
     exchange.reason = exchange.reason or decision.reason
     flight_key = flight_key_of(exchange, page is not None)
@@ -93,13 +94,12 @@ def _look(exchange: Exchange, held: Any) -> Steps:
         return None
     found = yield from looking.find(exchange, exchange.key, held)
     if found is not None and not may_have(exchange.request, found[1]):
-        exchange.reason = "authorization"
+        exchange.reason, exchange.forwarded = "authorization", "request"
         return None
     return found
 
 
 def _no_gateway(exchange: Exchange) -> HttpResponseBase:
     exchange.outcome, exchange.reason = "bypassed", "only-if-cached"
-    response = answering.gateway_timeout()
-    answering.say_forwarded(response, exchange.config, exchange.missed)
-    return response
+    # Without Cache-Status: this was neither forwarded nor made of what is stored (RFC 9211 2).
+    return answering.gateway_timeout()

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from perfsuite.responses import encoding, marks, pages
 from perfsuite.responses.config import Config
 from perfsuite.responses.headers import Fields
-from perfsuite.responses.negotiation import IDENTITY, Negotiated
+from perfsuite.responses.negotiation import AS_IS, IDENTITY, Negotiated
 from perfsuite.responses.pages import FIELDS, KEEP_UNTIL, LENGTH, MARK, NEGOTIABLE, Page
 from perfsuite.responses.store import Store
 
@@ -25,6 +25,8 @@ def wanted(request: HttpRequest, page: Page, config: Config) -> Negotiated | Non
     """Return what a request gets of a page; None where the cache has no say in it."""
     if not config.compresses or not page[NEGOTIABLE]:
         return None
+    if encoding.wants_as_is(request.META):
+        return AS_IS
     return encoding.coding_for(request.META.get("HTTP_ACCEPT_ENCODING"), page[LENGTH])
 
 

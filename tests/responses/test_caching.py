@@ -6,13 +6,15 @@ import time
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
+from django.contrib.sessions.backends.cache import SessionStore
+from django.http import HttpResponse, HttpResponseNotModified
 from django.template.response import TemplateResponse
 from django.utils.http import http_date
 
 from perfsuite.metrics.recorder import recorder
+from perfsuite.responses import cache_response
 from tests.responses.conftest import CACHES
-from tests.responses.site import COMMON, OURS, Site, text
+from tests.responses.site import COMMON, OURS, SESSIONS, Site, text
 
 STORED = {
     "max-age": "max-age=60",
@@ -385,6 +387,32 @@ def test_a_page_without_vary_comes_after_those_that_fit(make_site: Any) -> None:
     assert site.runs == []
 
 
+@pytest.mark.parametrize("names", ["*", "X-Side, *", "X-Side Accept", "X-Side;Accept", '"X-Side"'])
+def test_a_page_that_depends_on_nobody_knows_what_is_not_stored(make_site: Any, names: str) -> None:
+    site = make_site({"p/": lambda request: text(request.META["HTTP_X_SIDE"], Vary=names)})
+
+    assert [site.get("/p/", x_side=each).body for each in ("left", "right")] == [b"left", b"right"]
+    assert len(site.runs) == 2
+
+
+def test_a_204_has_no_length_when_it_comes_from_the_cache_either(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        response = text("")
+        response.status_code = int(request.GET["status"])
+        response["Content-Length"] = "0"  # as CommonMiddleware sets it
+        return response
+
+    site = make_site({"p/": view})
+    for status, has_length in ((204, False), (205, True), (200, True)):
+        url = f"/p/?status={status}"
+        site.get(url)
+        for answer in (site.get(url), site.head(url)):
+            assert answer.status_code == status
+            assert "hit" in answer["Cache-Status"]
+            assert answer.has_header("Content-Length") is has_length
+    assert len(site.runs) == 3
+
+
 def test_cache_status_says_whether_the_uri_or_the_variant_is_missing(make_site: Any) -> None:
     def view(request: Any) -> Any:
         response = text()
@@ -396,6 +424,47 @@ def test_cache_status_says_whether_the_uri_or_the_variant_is_missing(make_site: 
 
     assert said == ["perfsuite; fwd=uri-miss; stored", "perfsuite; fwd=vary-miss; stored"]
     assert site.post("/w/")["Cache-Status"] == "perfsuite; fwd=method"
+
+
+def test_cache_status_says_what_was_wrong_with_the_page_that_is_stored(make_site: Any) -> None:
+    controls = ["max-age=0", "no-store", "max-age=0"]
+
+    def page(request: Any) -> Any:
+        return text("hello", controls.pop(0), ETag=f'"{len(controls)}"')
+
+    def known(request: Any) -> Any:
+        is_known = request.headers.get("If-None-Match") == '"a"'
+        response = HttpResponseNotModified() if is_known else text()
+        response["ETag"] = '"a"'
+        return response
+
+    def said(url: str, **headers: str) -> str:
+        return str(site.get(url, **headers).get("Cache-Status"))
+
+    site = make_site({"p/": page, "k/": known, "u/": cache_response(60, per="user")(known)}, middleware=(OURS, SESSIONS),
+                     SESSION_ENGINE="django.contrib.sessions.backends.cache")  # fmt: skip
+    stored = "perfsuite; fwd=uri-miss; stored"
+
+    assert said("/p/") == stored
+    assert said("/p/") == "perfsuite; fwd=stale"  # made anew, and not to be stored
+    assert said("/p/") == "perfsuite; fwd=stale; stored"
+
+    assert said("/k/") == stored
+    assert said("/k/", cache_control="no-cache") == "perfsuite; fwd=request; fwd-status=304; stored"
+    assert said("/k/", authorization="Basic abc") == "perfsuite; fwd=request"
+    # It was not forwarded, and is not made of what is stored.
+    assert (
+        said("/k/?other", cache_control="only-if-cached")
+        == said("/p/", cache_control="only-if-cached")
+        == "None"
+    )
+
+    session = SessionStore()
+    session.update({"_auth_user_id": "1", "_auth_user_backend": "b", "_auth_user_hash": "h"})
+    session.create()
+    cookie = f"sessionid={session.session_key}"
+    assert said("/u/", cookie=cookie) == stored
+    assert said("/u/", cookie=cookie, cache_control="no-cache") == "perfsuite; fwd=request; stored"
 
 
 @pytest.mark.parametrize(("allowed", "runs"), [(True, 1), (False, 2)])

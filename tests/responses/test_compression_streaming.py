@@ -348,3 +348,11 @@ def test_a_small_file_is_sent_as_it_is() -> None:
     assert b"".join(body) == b"x" * 100
     assert fields["Content-Length"] == "100"
     assert "Content-Encoding" not in fields
+
+
+def test_a_stream_is_sent_as_it_is_to_who_asks_for_no_transformation() -> None:
+    fields, body = wsgi("/events/3/", HTTP_CACHE_CONTROL="no-transform")
+    assert b"".join(body) == b"".join(b"data: event %d\n\n" % n for n in range(3))
+    body.close()
+    assert fields["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" not in fields

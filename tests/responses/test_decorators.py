@@ -142,6 +142,47 @@ def test_vary_on_names_fields_and_cookies(make_site: Any) -> None:
     assert {name.strip() for name in second[0]["Vary"].split(",")} == {"X-Side", "Cookie"}
 
 
+def test_a_page_that_names_a_cookie_is_one_page_for_each_of_its_values(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        return text(f"{request.COOKIES.get('theme')}", None)
+
+    site = make_site({"p/": cache_response(60, vary_on=["cookie:theme"])(view)})
+    dark, light = ({"cookie": f"lang=de; theme={name}"} for name in ("dark", "light"))
+
+    made = [site.get("/p/", **each) for each in (dark, light)]
+    assert [answer.body for answer in made] == [b"dark", b"light"]
+    assert made[0]["ETag"] != made[1]["ETag"]
+
+    others = ["theme=dark", "theme=dark; lang=fr", "seen=1; theme=dark", "themes=light; theme=dark"]
+    for each in (dark, *({"cookie": other} for other in others)):
+        again = site.get("/p/", **each)
+        assert (again.body, again["ETag"]) == (b"dark", made[0]["ETag"])
+        assert "; hit" in again["Cache-Status"]
+        assert site.head("/p/", **each)["ETag"] == made[0]["ETag"]
+        assert site.get("/p/", **each, if_none_match=made[0]["ETag"]).status_code == 304
+        assert site.get("/p/", **each, if_none_match=made[1]["ETag"]).body == b"dark"
+    assert site.get("/p/", **light).body == b"light"
+    assert len(site.runs) == 2
+
+    # No cookie, another case and an empty value are values of their own.
+    for each, body in [({}, b"None"), ({"cookie": "Theme=dark"}, b"None"), ({"cookie": "theme="}, b"")]:
+        assert [site.get("/p/", **each).body for _ in range(2)] == [body] * 2
+    assert len(site.runs) == 4
+
+
+def test_a_page_that_reads_a_cookie_beside_those_that_it_names_is_not_stored(make_site: Any) -> None:
+    def view(request: Any) -> HttpResponse:
+        return text(f"{request.COOKIES.get('theme')} {request.COOKIES.get('lang')}", None)
+
+    site = make_site({"p/": cache_response(60, vary_on=["cookie:theme"])(view)})
+
+    asked = ["theme=dark; lang=de", "theme=dark; lang=fr", "theme=dark"]
+    bodies = [site.get("/p/", cookie=each).body for each in asked]
+
+    assert bodies == [b"dark de", b"dark fr", b"dark None"]
+    assert len(site.runs) == 3
+
+
 def test_etags_by_function_answer_before_the_view_runs(make_site: Any) -> None:
     site = make_site(
         {"p/": cache_response(0, etag=lambda request: '"v1"')(lambda request: text(cache_control=None))}

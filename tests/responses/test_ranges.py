@@ -66,3 +66,15 @@ def test_a_part_that_a_view_sends_is_not_stored(make_site: Any) -> None:
     assert site.get("/p/").status_code == 206
 
     assert len(site.runs) == 3
+
+
+def test_a_part_is_not_sent_with_the_digest_of_all_the_bytes(make_site: Any) -> None:
+    fields = {"Content_Digest": "sha-256=:a:", "Content_MD5": "b", "Repr_Digest": "sha-256=:c:"}
+    site = make_site({"p/": lambda request: text(BODY, **fields)})
+    site.get("/p/")
+    whole, part = site.get("/p/"), site.get("/p/", range="bytes=0-9")
+
+    names = ("Content-Digest", "Content-MD5", "Repr-Digest")
+    assert [whole.has_header(name) for name in names] == [True, True, True]
+    assert [part.has_header(name) for name in names] == [False, False, True]
+    assert len(site.runs) == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore
+from django.core.cache import caches
 from django.http import HttpResponse, HttpResponseNotModified
 from django.utils.http import http_date
 
@@ -74,7 +75,7 @@ class Case:
                 )
                 found.append(f"{answer.status_code} {'view' if is_new else 'cache'}")
                 seen = {name: "" if name in TIMES else value for name, value in answer.items()}
-                seen["Cache-Status"] = seen["Cache-Status"].partition("ttl=")[0]
+                seen["Cache-Status"] = seen.get("Cache-Status", "").partition("ttl=")[0]
                 answers.append((answer.status_code, answer.body, seen))
         assert found == [how for _, how in self.asks], kind
         return answers
@@ -217,6 +218,12 @@ def test_each_directive_of_a_request_is_obeyed(case: Case) -> None:
     case.check()
 
 
+def test_an_error_that_is_stored_stands_in_for_no_newer_one() -> None:
+    stale: Fields = {"Cache-Control": "max-age=10, stale-if-error=600", "Age": "20", **TAG}
+    Case(stale, [({}, "503 view"), ({}, "500 view")], status=503, later=500).check()
+    Case(stale, [({}, "404 view"), ({}, "404 cache")], status=404, later=500).check()
+
+
 PARTS: Fields = {"Cache-Control": "max-age=60", "Last-Modified": -3_600, **TAG}
 PART: Fields = {"Range": "bytes=0-3"}
 
@@ -337,6 +344,27 @@ def test_what_a_change_points_at_is_outdated_too(
     assert site.runs.count("/list/") == (2 if is_dropped else 1)
 
 
+@pytest.mark.parametrize("asked", ["testserver", "testserver:80"])
+@pytest.mark.parametrize("changed", ["testserver", "testserver:80"])
+def test_a_change_outdates_a_page_with_the_default_port_and_without_it(
+    make_site: Any, asked: str, changed: str
+) -> None:
+    site = make_site(
+        {"item/": lambda request: text("done", None, Location="/list/"), "list/": lambda request: text()}
+    )
+    for url in ("/item/", "/list/"):
+        runs = len(site.runs)
+        site.get("/list/", host=asked)
+        site.get("/list/", host=asked)
+        site.post(url, host=changed)
+        site.get("/list/", host=asked)
+        assert len(site.runs) == runs + 3
+        site.post(url, host=f"{changed.partition(':')[0]}:8080")
+        site.get("/list/", host=asked)
+        assert len(site.runs) == runs + 4
+        caches["default"].clear()
+
+
 def test_a_change_outdates_its_page_for_all_variants_tenants_and_users(make_site: Any) -> None:
     site = make_site(
         {
@@ -390,3 +418,22 @@ def test_no_transform_leaves_the_body_as_it_is_on_a_miss_and_on_a_hit(make_site:
         assert site.get("/coded/", accept_encoding="gzip")["Content-Encoding"] == "gzip"
 
     assert len(site.runs) == 2
+
+
+def test_a_request_with_no_transform_gets_the_body_as_it_is_and_leaves_the_compressed_one_to_others(
+    make_site: Any,
+) -> None:
+    body = "much that is worth compressing " * 100
+    site = make_site({"p/": lambda request: text(body), "new/": lambda request: text(body, None)},
+                     middleware=(COMPRESSION, OURS))  # fmt: skip
+    for url, accepted in [("/p/", "gzip"), ("/new/", "gzip"), ("/p/", "gzip, identity;q=0")]:
+        for control in ("no-transform", "max-age=600, No-Transform"):
+            for ask in (site.get, site.head):
+                answer = ask(url, accept_encoding=accepted, cache_control=control)
+                assert not answer.has_header("Content-Encoding")
+                assert answer.body == (body.encode() if ask == site.get else b"")
+                assert answer["Vary"] == "Accept-Encoding"
+                assert not answer.get("ETag", "").startswith("W/")
+        assert site.get(url, accept_encoding=accepted)["Content-Encoding"] == "gzip"
+
+    assert site.runs.count("/p/") == 1

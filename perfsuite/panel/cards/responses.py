@@ -78,7 +78,7 @@ NOT_STORED = {
     "user": "Looks at the user",
     "vary-cookie": "Varies on Cookie",
     "vary-many": "Varies on too many fields",
-    "vary-star": "Vary: *",
+    "vary-star": "Vary: *, or one that cannot be read",
     "waited": "Waited in vain for another's",
 }
 BYPASSED = {

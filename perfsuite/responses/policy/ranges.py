@@ -22,6 +22,8 @@ from perfsuite.responses.policy.model import (
 _SINGLE: Final = re.compile(r"bytes=[ \t,]*+(?P<first>\d*)-(?P<last>\d*)[ \t,]*+", re.ASCII | re.IGNORECASE)
 _MAX_CHARS = 1024
 _MAX_DIGITS = 18
+# RFC 9530 2: of the bytes of one message, where Repr-Digest is of the whole that a part is of.
+_OF_CONTENT: Final = frozenset({"content-digest", "content-md5"})
 # A 416 has no representation for these to be about.
 _OF_REPRESENTATION: Final = frozenset(
     {"content-encoding", "content-language", "content-length", "content-md5", "content-type"}
@@ -81,9 +83,9 @@ def _is_current(validator: str | None, response: Response) -> bool:
 
 
 def partial_headers(headers: Headers, part: Range, length: int) -> dict[str, str]:
-    """Return the fields of the 206 that answers with a part of the response."""
+    """Return the fields of the 206 that answers with a part of the response: all but digests of the content that is not sent."""
     return {
-        **headers,
+        **{name: value for name, value in headers.items() if name not in _OF_CONTENT},
         "content-range": f"bytes {part.start}-{part.end}/{length}",
         "content-length": str(part.length),
     }

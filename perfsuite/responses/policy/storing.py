@@ -47,7 +47,7 @@ REASONS: Final = {
     "private": "The response has Cache-Control: private.",
     "authorization": "The request has Authorization, and the response none of public, s-maxage and must-revalidate.",
     "set-cookie": "The response sets a cookie.",
-    "vary-star": "The response has Vary: *.",
+    "vary-star": "The response has Vary: *, or one that cannot be read.",
     "vary-many": "Vary names more fields than `max_vary_names`.",
     "no-lifetime": "Nothing in the response allows it: no lifetime, not public, no status that may be guessed for.",
     "useless": "It would be stale at once and has no validator.",

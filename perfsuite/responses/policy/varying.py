@@ -11,6 +11,7 @@ from perfsuite.responses.policy.fields import date, members
 from perfsuite.responses.policy.model import Request, Response, Stored, Varying
 
 _AROUND_COMMA = re.compile(r"[ \t]*+,[ \t,]*+")
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]++\Z")
 # A comma in them separates nothing, so that the space beside it may mean something.
 _NO_LISTS: Final = frozenset(
     {"authorization", "cookie", "date", "from", "host", "origin", "referer", "user-agent"}
@@ -20,12 +21,15 @@ _CASELESS: Final = frozenset({"accept-charset", "accept-encoding", "accept-langu
 
 
 def vary_names(response: Response) -> tuple[str, ...] | None:
-    """Return the fields that Vary names, sorted and once each; None if it holds ``*``."""
+    """Return the fields that Vary names, sorted and once each; None if it holds ``*``, or what is no name of a field: nobody
+    knows what such a response depends on.
+    """
     value = response.headers.get("vary")
     if not value:
         return ()
     names = {name.lower() for name in members(value)}
-    return None if "*" in names else tuple(sorted(names))
+    is_known = "*" not in names and all(map(_FIELD_NAME.match, names))
+    return tuple(sorted(names)) if is_known else None
 
 
 def normalised(name: str, value: str) -> str:

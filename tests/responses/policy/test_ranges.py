@@ -140,6 +140,12 @@ def test_a_206_is_marked_as_a_part() -> None:
     }
 
 
+def test_a_part_has_the_digest_of_the_whole_but_not_that_of_the_content_of_another_message() -> None:
+    digests = {"content-digest": "sha-256=:a:", "content-md5": "b", "repr-digest": "sha-256=:c:"}
+    part = partial_headers({"etag": '"a"', **digests}, Range(2, 5), 10)
+    assert part.keys() & digests.keys() == {"repr-digest"}
+
+
 def test_a_part_is_never_stored_as_the_whole() -> None:
     assert may_store(request(range="bytes=0-1"), response(206, cache_control="max-age=60")).reason == "status"
 

@@ -72,6 +72,14 @@ def test_vary_with_a_star_matches_nothing(vary: str) -> None:
     assert varying(request(foo="1"), response(vary=vary)) is None
 
 
+@pytest.mark.parametrize(
+    "vary", ["Foo Bar", "Foo; q=1", "Foo, Bar Baz", '"Foo"', "Foo\u00e9", "Foo:", "Foo\x00"]
+)
+def test_vary_that_cannot_be_read_matches_nothing(vary: str) -> None:
+    assert vary_names(response(vary=vary)) is None
+    assert varying(request(foo="1"), response(vary=vary)) is None
+
+
 def test_the_most_recent_of_those_that_match_is_chosen_by_its_date() -> None:
     older = kept(cache_control="max-age=60", date=http(-20), x="older")
     newer = kept(cache_control="max-age=60", date=http(-10), x="newer")
