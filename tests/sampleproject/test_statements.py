@@ -95,7 +95,7 @@ def told(state):
 
 # The small site has few pages; of more, a search takes as much longer as on the site of the demo.
 copied = [Page(**{field.attname: getattr(page, field.attname) for field in Page._meta.fields if not field.primary_key})
-          for page in Page.objects.filter(tenant__slug="cedar") for _ in range(4)]
+          for page in Page.objects.filter(tenant__slug="cedar") for _ in range(12)]
 for number, page in enumerate(copied):
     page.slug = f"copy-{number}"
 Page.objects.bulk_create(copied)
