@@ -31,7 +31,7 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
         return _key_of_write(name, command)
     if name == "aggregate":
         pipeline: Any = command.get("pipeline") or ()
-        found = next((stage for stage in pipeline if "$match" in stage), None)
+        found = next((stage for stage in pipeline if isinstance(stage, Mapping) and "$match" in stage), None)
         return key_of([found]), key_of(pipeline)
     condition, rest = _CONDITIONS.get(name, ("", ()))
     key = key_of([command.get(condition)])
@@ -46,7 +46,11 @@ def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
         return key_of([rows[0].get("_id")])
     condition = rows[0].get("q") or {}
     lists = [each["$in"] for each in condition.values() if isinstance(each, Mapping) and "$in" in each]
-    return None if any(len(each) > 1 for each in lists) else key_of([condition])
+    return (
+        None
+        if any(isinstance(each, (list, tuple)) and len(each) > 1 for each in lists)
+        else key_of([condition])
+    )
 
 
 def kept_of_command(name: str, command: Mapping[str, Any]) -> list[Any]:

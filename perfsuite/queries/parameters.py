@@ -41,8 +41,18 @@ def key_of(parameters: Any) -> int:
             if type(value) not in _PLAIN and (type(value) is not str or len(value) > MAX_CHARS):
                 break
         else:
-            return hash(parameters)
-    return hash(_outline(parameters, 0, [MAX_TOTAL]))
+            try:
+                return hash(parameters)
+            except TypeError:  # a signalling NaN has none
+                return _hash_of_unlike()
+    try:
+        return hash(_outline(parameters, 0, [MAX_TOTAL]))
+    except Exception:  # noqa: BLE001 - what the host's class may raise
+        return _hash_of_unlike()
+
+
+def _hash_of_unlike() -> int:
+    return hash(("unlike", next(_unlike)))
 
 
 def _outline(value: Any, depth: int, left: list[int]) -> Any:  # noqa: PLR0911 - one for each kind of value
@@ -51,7 +61,9 @@ def _outline(value: Any, depth: int, left: list[int]) -> Any:  # noqa: PLR0911 -
     if kind in _PLAIN:
         return value
     if isinstance(value, (str, bytes)):
-        return value if len(value) <= MAX_CHARS else _pieces(value)
+        if len(value) > MAX_CHARS:
+            return _pieces(value)
+        return value if kind is str or kind is bytes else value[:]  # bson's Code, a text, has no hash
     if isinstance(value, (bytearray, memoryview)):
         return _pieces(memoryview(value).cast("B")) if len(value) > MAX_CHARS else bytes(value)
     left[0] -= 1
@@ -61,9 +73,19 @@ def _outline(value: Any, depth: int, left: list[int]) -> Any:  # noqa: PLR0911 -
         if isinstance(value, Mapping):
             some = itertools.islice(value.items(), MAX_VALUES)
             return (len(value), *[(str(name), _outline(each, depth + 1, left)) for name, each in some])
-    if isinstance(value, _PLAIN_BASES) or kind.__module__.startswith("bson."):
+    if isinstance(value, _PLAIN_BASES):
         return hash(value)
+    if kind.__module__.startswith("bson."):
+        return _of_bson(value)
     return "unlike", next(_unlike)
+
+
+def _of_bson(value: Any) -> Any:
+    try:
+        return hash(value)
+    except TypeError:  # Decimal128 and Regex have none, and DBRef not always
+        text = repr(value)
+        return text if len(text) <= MAX_CHARS else _pieces(text)
 
 
 def _pieces(value: Any) -> Any:
@@ -87,4 +109,9 @@ def _kept(value: Any) -> Any:
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
-    return value[:MAX_CHARS] if isinstance(value, str) else str(value)[:MAX_CHARS]
+    if isinstance(value, str):
+        return value[:MAX_CHARS]
+    try:
+        return str(value)[:MAX_CHARS]
+    except Exception:  # noqa: BLE001 - what the host's class may raise
+        return f"<{type(value).__name__}>"
