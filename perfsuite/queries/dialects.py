@@ -28,7 +28,7 @@ class Dialect(NamedTuple):
 
 
 # What MySQL and MariaDB run though it looks like a comment, some of it by their version; and ``--``, of which they make a comment
-# only before a space: ``5--1`` is six.
+# only before a space: ``5--1`` is six. Its ``||`` is an OR, unless its SQL mode makes it join texts as elsewhere.
 _RUN_BY_MYSQL = re.compile(r"/\*M?!")
 _TWO_SIGNS = re.compile(r"--(?=[^\s\0-\x1f])")
 
@@ -36,7 +36,8 @@ _TWO_SIGNS = re.compile(r"--(?=[^\s\0-\x1f])")
 def _blank_of_mysql(sql: str) -> str | None:
     if _RUN_BY_MYSQL.search(sql):
         return None
-    return fingerprint.without_values(_TWO_SIGNS.sub("- -", sql), True)
+    blank = fingerprint.without_values(_TWO_SIGNS.sub("- -", sql), True)
+    return blank if blank is None else blank.replace("||", " OR ").replace("&&", " AND ")
 
 
 def _blank_of_postgresql(sql: str) -> str | None:

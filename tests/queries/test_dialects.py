@@ -26,6 +26,9 @@ READINGS = [
     ("SELECT a FROM other -- x\rUNION SELECT a FROM lead", LEAKS, IN_ORDER, IN_ORDER),
     ("SELECT a FROM lead WHERE tenant_id = 5--1 OR true", IN_ORDER, IN_ORDER, LEAKS),
     ("SELECT a FROM lead WHERE tenant_id = 5 -- OR true", IN_ORDER, IN_ORDER, IN_ORDER),
+    ("SELECT a FROM lead WHERE tenant_id = 5 || 1", IN_ORDER, IN_ORDER, LEAKS),
+    ("SELECT a FROM lead WHERE b = 1 && tenant_id = 5", LEAKS, LEAKS, IN_ORDER),
+    ("SELECT a FROM lead WHERE tenant_id = 5 AND b = '||'", IN_ORDER, IN_ORDER, IN_ORDER),
     ("SELECT a FROM other /*! UNION SELECT a FROM lead */", IN_ORDER, IN_ORDER, NOT_READ),
     ("SELECT a FROM other /*M!100100 UNION SELECT a FROM lead */", IN_ORDER, IN_ORDER, NOT_READ),
 ]

@@ -32,7 +32,7 @@ guard = Guard("queries.tenants")
 Note = tuple[str, str, str, "tuple[Owned, ...] | None"]
 
 # What databases read differently (dialects.py): such a text is not remembered, since it may come to another of them.
-_READ_DIFFERENTLY = re.compile(r"/\*.*/\*|/\*M?!|--|[\r#\\]", re.DOTALL)
+_READ_DIFFERENTLY = re.compile(r"/\*.*/\*|/\*M?!|--|\|\||&&|[\r#\\]", re.DOTALL)
 
 
 class Current:
