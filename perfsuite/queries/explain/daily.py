@@ -28,7 +28,7 @@ from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.explain.errors import NotExplainable
 from perfsuite.queries.explain.plans import SCAN, SEARCH, SORT, Fact, Plan
 from perfsuite.queries.explain.recorded import explain, is_one
-from perfsuite.queries.explain.slow import DAY_S, Labels, by_statement, by_themselves, slow_in
+from perfsuite.queries.explain.slow import DAY_S, Labels, by_statement, is_by_itself, runs_in, slow_in
 from perfsuite.queries.fingerprint import Shape, operation_of
 from perfsuite.queries.repeats import WRITES
 from perfsuite.queries.short_id import short_id
@@ -64,14 +64,16 @@ def explain_slow() -> int:
     _count_on()
     done, day = 0, Window.last(DAY_S)
     slow = slow_in(day)
+    untried = {
+        each: of for each, of in by_statement(slow).items() if is_one(each[0]) and not _was_tried(*each)
+    }
+    runs = runs_in(day, [labels for of in untried.values() for labels in of])
     # Those that write are refused, which is kept too, but nobody waits for it.
-    statements = by_statement(slow)
-    for fingerprint, alias in sorted(statements, key=lambda each: operation_of(each[0]) in WRITES):
+    for fingerprint, alias in sorted(untried, key=lambda each: operation_of(each[0]) in WRITES):
         if done >= MAX_AT_ONCE:
             break
-        if not is_one(fingerprint) or _was_tried(fingerprint, alias):
-            continue
-        series = by_themselves(slow, statements[fingerprint, alias], day)
+        of = untried[fingerprint, alias]
+        series = [labels for labels in of if is_by_itself(labels, slow[labels], runs[labels])]
         if not series or _is_explained(fingerprint, alias):
             continue
         still_leads()

@@ -5,7 +5,7 @@ On a busy machine any statement is slow once in a while. No index saves that tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.lifecycle import FAR, FAR_SHARE, MINUTE_S, is_no_accident
@@ -38,13 +38,14 @@ def by_statement(slow: Mapping[Labels, Histogram]) -> dict[Statement, list[Label
     return grouped
 
 
-def by_themselves(slow: Mapping[Labels, Histogram], of: list[Labels], day: Window) -> list[Labels]:
-    """Return those of the series in which their statement is slow by itself, and not by accident."""
-    runs = totals_of(kinds.FINGERPRINT, day, of)
-    return [labels for labels in of if _is_by_itself(labels, slow[labels], runs[labels].count)]
+def runs_in(window: Window, of: Iterable[Labels]) -> dict[Labels, int]:
+    """Return how often the statements of these series ran; one read, however many there are."""
+    totals = totals_of(kinds.FINGERPRINT, window, of)
+    return {(labels[0], labels[1], labels[2]): value.count for labels, value in totals.items()}
 
 
-def _is_by_itself(labels: Labels, slow: Histogram, runs: int) -> bool:
+def is_by_itself(labels: Labels, slow: Histogram, runs: int) -> bool:
+    """Tell whether a statement is slow by itself in a series, and not by accident."""
     limit_us = QuerySettings.get().slow_query_ms * 1_000.0
     if slow.max >= FAR * limit_us and slow.count >= FAR_SHARE * runs:
         return True
