@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from perfsuite.queries.parameters import MAX_DEPTH, MAX_VALUES, kept, key_of, outlines_of
+from perfsuite.queries.parameters import MAX_DEPTH, MAX_VALUES, hash_of, kept, key_of, outlines_of
 
 # By name: what holds the filter, and what else tells commands apart.
 _CONDITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -38,8 +38,12 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
 
 def _keys_of_stages(pipeline: Any) -> Key:
     outlines = outlines_of(islice(pipeline, MAX_VALUES))
-    found = next((n for n, stage in enumerate(pipeline) if "$match" in stage), MAX_VALUES)
-    return hash(outlines[found]) if found < MAX_VALUES else 0, hash((len(pipeline), *outlines))
+    of_match = 0
+    for stage, outline in zip(pipeline, outlines, strict=False):
+        if isinstance(stage, Mapping) and "$match" in stage:
+            of_match = hash_of(outline)
+            break
+    return of_match, hash_of(len(pipeline), *outlines)
 
 
 def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
@@ -50,7 +54,11 @@ def _key_of_write(name: str, command: Mapping[str, Any]) -> int | None:
         return key_of([rows[0].get("_id")])
     condition = rows[0].get("q") or {}
     lists = [each["$in"] for each in condition.values() if isinstance(each, Mapping) and "$in" in each]
-    return None if any(len(each) > 1 for each in lists) else key_of([condition])
+    return (
+        None
+        if any(isinstance(each, (list, tuple)) and len(each) > 1 for each in lists)
+        else key_of([condition])
+    )
 
 
 def kept_of_command(name: str, command: Mapping[str, Any]) -> list[Any]:

@@ -25,10 +25,28 @@ class Unlike:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Unhashable(str):
+    """A text of a host's own class, as bson's Code is."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Hostile(int):
+    """A number of a host's own class that says nothing of itself."""
+
+    def __hash__(self) -> int:
+        raise LookupError("nobody knows")
+
+    def __str__(self) -> str:
+        raise LookupError("nobody knows")
+
+
 @pytest.mark.parametrize(
     "make",
     [
         tuple,
+        lambda: (Unhashable("a"), [Unhashable("b" * MEGABYTE)]),
         lambda: (1,),
         lambda: [1, "a"],
         lambda: (datetime.date(2026, 1, 1), decimal.Decimal("1.5"), None, True, 2.5),
@@ -57,6 +75,11 @@ def test_alike_parameters_have_the_same_key(make: Any) -> None:
         ({"name": "x"}, {"name": "y"}),
         (([1, 2],), ([1, 3],)),
         ((Unlike(),), (Unlike(),)),
+        ((Unhashable("a"),), (Unhashable("b"),)),
+        # what has no hash is like nothing, and never a failure: ten of these would switch the hook off
+        ((decimal.Decimal("sNaN"),), (decimal.Decimal("sNaN"),)),
+        ([decimal.Decimal("sNaN")], [decimal.Decimal("sNaN")]),
+        ((Hostile(4),), (Hostile(4),)),
         (tuple(range(1_000)), tuple(range(1, 1_001))),
     ],
 )
@@ -109,6 +132,37 @@ def test_kept_parameters_are_plain_short_and_few() -> None:
     assert len(kept(given)) == parameters.MAX_VALUES
     assert kept({"a": 1}) == [1]
     assert kept(None) == []
+    assert kept((Hostile(4), 2)) == ["<Hostile>", 2]
+
+
+def test_values_of_mongodb_that_have_no_hash_are_told_apart() -> None:
+    bson = pytest.importorskip("bson")
+
+    def values() -> list[Any]:
+        return [
+            bson.Decimal128("1.5"),
+            bson.Decimal128("2.5"),
+            bson.Regex("^a"),
+            bson.Regex("^a" * MEGABYTE),
+            bson.Code("a", {"b": 1}),
+            bson.DBRef("a", 1, b=[1]),
+        ]
+
+    keys = [key_of_command("find", {"filter": {"a": value}}) for value in values()]
+    assert keys == [key_of_command("find", {"filter": {"a": value}}) for value in values()]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("delete", {"deletes": [{"q": {"a": {"$in": 5}}}]}),
+        ("update", {"updates": [{"q": {"a": {"$in": None}}, "u": {}}]}),
+        ("aggregate", {"pipeline": [5, None, {"$match": {"a": 1}}]}),
+    ],
+)
+def test_commands_that_the_server_refuses_have_keys_too(name: str, command: dict[str, Any]) -> None:
+    assert key_of_command(name, command) == key_of_command(name, command)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ the wrapper only notes where a statement came from, and what it comes to is work
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.callsite import call_site
-from perfsuite.queries.fingerprint import MAX_CACHED_CHARS, shape, without_values
+from perfsuite.queries.dialects import dialect_of
+from perfsuite.queries.fingerprint import MAX_CACHED_CHARS
 from perfsuite.queries.tenant_guard.reports import exception, not_understood, report
 from perfsuite.queries.tenant_guard.schema import NOT_UNDERSTOOD, Owned, Verdict
 from perfsuite.queries.tenant_guard.state import RAISE, State
@@ -25,8 +27,12 @@ MAX_NOTED_CHARS = 100_000
 
 guard = Guard("queries.tenants")
 
-# The text, the alias, whether it is MySQL's, and the call site; or of MongoDB's what it came to already.
-Note = tuple[str, str, bool, str, "tuple[Owned, ...] | None"]
+# The text, the alias and the call site; or of MongoDB's what it came to already. Nothing, where only the beginning of a text is
+# kept, which may come to anything.
+Note = tuple[str, str, str, "tuple[Owned, ...] | None"]
+
+# What databases read differently (dialects.py): such a text is not remembered, since it may come to another of them.
+_READ_DIFFERENTLY = re.compile(r"/\*.*/\*|/\*M?!|--|\|\||&&|[\r#\\]", re.DOTALL)
 
 
 class Current:
@@ -65,39 +71,37 @@ def _look(sql: Any, context: dict[str, Any]) -> None:
         if state.names.search(text) is None:
             _remember(sql)
         elif state.is_judged():
-            is_mysql = connection.vendor == "mysql"
-            error = _judge(state, sql, text, connection.alias, is_mysql)
+            error = _judge(state, sql, text, connection.alias)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
     if error is not None:
         raise error
 
 
-def _judge(state: State, sql: Any, text: str, alias: str, is_mysql: bool) -> Exception | None:
+def _judge(state: State, sql: Any, text: str, alias: str) -> Exception | None:
     """Note a statement of the tenant in hand for later, or judge it now if it may have to be raised for."""
     tally = current.get()
     if tally is not None and tally.closed:
         tally = None
     if state.mode != RAISE and state.collect is None and tally is not None:
-        if len(text) > MAX_NOTED_CHARS:
-            text = text[:MAX_CACHED_CHARS] + " ("  # which no one understands
-        note(tally, (text, alias, is_mysql, call_site(), None))
+        is_kept = len(text) <= MAX_NOTED_CHARS
+        note(
+            tally, (text if is_kept else text[:MAX_CACHED_CHARS], alias, call_site(), None if is_kept else ())
+        )
         return None
-    verdict = _verdict(state, text, is_mysql)
+    verdict = _verdict(state, text, alias)
     if verdict.understood and not verdict.unscoped:
         _remember(sql)
         return None
     route, site = tally.route() if tally is not None else "", call_site()
-    return settle(state, verdict, text, alias, is_mysql, route, site)
+    return settle(state, verdict, text, alias, route, site)
 
 
-def settle(
-    state: State, verdict: Verdict, text: str, alias: str, is_mysql: bool, route: str, site: str
-) -> Exception | None:
+def settle(state: State, verdict: Verdict, text: str, alias: str, route: str, site: str) -> Exception | None:
     """Report what is not in order; in ``raise``, return what to raise for it."""
     if state.allows(route):
         return None
-    fingerprint, operation = shape(text, is_mysql)
+    fingerprint, operation = dialect_of(alias).shape(text)
     if not verdict.understood:
         not_understood(fingerprint, alias, route, site, state.mode)
         return None
@@ -133,25 +137,25 @@ def fold_notes(tallies: Sequence[Tally], route: str) -> None:
 
 
 def _fold(state: State, notes: list[Note], route: str) -> None:
-    for text, alias, is_mysql, site, unscoped in dict.fromkeys(notes):
-        if unscoped is not None:
+    for text, alias, site, unscoped in dict.fromkeys(notes):
+        if unscoped:
             if not state.allows(route):
                 report(unscoped, text, "", alias, route, site, state.mode)
             continue
-        verdict = _verdict(state, text, is_mysql)
+        verdict = _verdict(state, text, alias) if unscoped is None else NOT_UNDERSTOOD
         if verdict.understood and not verdict.unscoped:
             _remember(text)
         else:
-            settle(state, verdict, text, alias, is_mysql, route, site)
+            settle(state, verdict, text, alias, route, site)
 
 
-def _verdict(state: State, text: str, is_mysql: bool) -> Verdict:
-    blank = without_values(text, is_mysql)
+def _verdict(state: State, text: str, alias: str) -> Verdict:
+    blank = dialect_of(alias).blank(text)
     return state.verdict(blank) if blank is not None else NOT_UNDERSTOOD
 
 
 def _remember(sql: Any) -> None:
-    if type(sql) is str and len(sql) <= MAX_CACHED_CHARS:
+    if type(sql) is str and len(sql) <= MAX_CACHED_CHARS and not _READ_DIFFERENTLY.search(sql):
         if len(_in_order) >= MAX_IN_ORDER:
             _in_order.clear()
         _in_order.add(sql)

@@ -30,7 +30,7 @@ def judge_command(tally: Tally, name: str, command: Mapping[str, Any], what: Sha
         if (not verdict.unscoped and verdict.understood) or not state.is_judged():
             return
         if verdict.understood and state.collect is None:
-            note(tally, (what.fingerprint, alias, False, call_site(), verdict.unscoped))
+            note(tally, (what.fingerprint, alias, call_site(), verdict.unscoped))
         else:
             settle_command(state, verdict, what, alias)
     except Exception as exc:  # noqa: BLE001 - the guard's

@@ -48,13 +48,20 @@ def _leads() -> Iterator[None]:
 
 
 @pytest.fixture
-def slow() -> None:
-    """Record a slow statement, with its parameters, on a table of 300 rows."""
+def books() -> None:
+    """Make a table of 300 rows, and remember a statement on it with its parameters."""
     author = Author.objects.create(name="a")
     Book.objects.bulk_create(Book(author=author, title=str(n), pages=n) for n in range(300))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
+    remember(kinds.FINGERPRINT, (FINGERPRINT, "default", "/books/"), 250_000.0, {"sql": SQL, "params": ["7"]})
+    flush()
+
+
+@pytest.fixture
+def slow(books: None) -> None:
+    """Record that the statement was slow."""
     slow_one(SQL, ["7"])
 
 
@@ -261,7 +268,7 @@ def test_an_index_that_an_adviser_knows_for_a_table_that_is_not_read_whole_is_a_
         # What is saved is a part of what took long within the day, which was twice as much on one of the routes.
         one, other = (found[route].evidence["saving_us_total"] for route in ("/books/", "/shelf/"))
         assert one == pytest.approx(2 * other)
-        assert other == pytest.approx(250_000 * (1 - left))
+        assert other == pytest.approx(1_000_000 * (1 - left))
 
 
 @pytest.mark.usefixtures("slow")
@@ -289,6 +296,107 @@ def test_a_missing_index_is_resolved_when_its_statement_is_not_slow_any_more(
     assert after(1) == "resolved"
     findings.set_state(found.id, "open")
     assert after(100, slow=True) == "open"
+
+
+def runs(slow: int, quick: int = 0, route: str = "/books/", minutes_ago: int = 0) -> None:
+    """Record runs of the statement, some of them half as long again as the limit."""
+    for number in range(slow + quick):
+        us = 150_000.0 if number < slow else 1_000.0
+        recorder.observe(kinds.FINGERPRINT, (FINGERPRINT, "default", route), us)
+        if number < slow:
+            recorder.observe(kinds.SLOW, (FINGERPRINT, "default", route), us)
+    flush()
+    pass_by(60 * minutes_ago)
+
+
+def pass_by(seconds: int) -> None:
+    """Let time pass since all that was recorded."""
+    Bucket.objects.all().update(start=F("start") - seconds)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_told"),
+    [
+        ((0, 0), (1, 0), False),  # once, anything may be slow
+        ((0, 0), (5, 0), False),  # a minute in which the machine was busy
+        ((1, 0), (1, 0), True),
+        ((1, 50), (1, 50), False),  # too few for one that is slow by itself
+        ((3, 30), (3, 30), True),
+    ],
+)
+@pytest.mark.usefixtures("books")
+@override_settings(PERFSUITE=ON)
+def test_what_is_slow_by_accident_lacks_no_index(
+    before: tuple[int, int], now: tuple[int, int], is_told: bool
+) -> None:
+    runs(*before, minutes_ago=2)
+    runs(*now)
+
+    assert explain_slow() == is_told
+    assert len(missing()) == is_told
+
+
+@pytest.mark.usefixtures("books")
+@override_settings(PERFSUITE=ON)
+def test_it_is_told_once_it_is_no_accident_and_on_the_routes_where_it_is_none() -> None:
+    runs(2, 5)
+    runs(1, 100, route="/pages/")
+    assert explain_slow() == 0
+    pass_by(120)
+    runs(2, 5)
+    runs(1, 100, route="/pages/")
+    assert explain_slow() == 1
+    assert [row.route for row in missing()] == ["/books/"]
+
+
+@pytest.mark.usefixtures("books")
+@override_settings(PERFSUITE=ON)
+def test_what_was_slow_long_before_was_slow_in_another_minute() -> None:
+    runs(1, minutes_ago=180)
+    runs(1)
+    assert explain_slow() == 1
+
+
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_what_a_missing_index_costs_is_counted_on_while_its_statement_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def saving_us(after_s: int, before_s: int = 0) -> float:
+        pass_by(after_s)
+        (row,) = missing()
+        earlier = [replace(row, last_seen=row.last_seen - after_s - before_s)]
+        monkeypatch.setattr(daily, "findings", lambda **_: earlier)
+        explain_slow()
+        (row,) = missing()
+        return float(row.evidence["saving_us_total"])
+
+    explain_slow()
+    first = saving_us(0)
+    assert first == pytest.approx(1_000_000)
+    pass_by(60)
+    runs(2)
+    assert saving_us(daily.COUNTED_EVERY_S - 61, before_s=60) == first
+    runs(2)
+    second = saving_us(60, before_s=daily.COUNTED_EVERY_S - 1)
+    assert second == pytest.approx(first + 4 * 150_000)
+    assert saving_us(daily.COUNTED_EVERY_S) == second, "it was slow no more"
+
+
+@pytest.mark.usefixtures("slow")
+@override_settings(PERFSUITE=ON)
+def test_what_is_counted_already_is_not_counted_again_by_the_next_days_plan() -> None:
+    assert explain_slow() == 1
+    (first,) = missing()
+    of_plan = describe(kinds.PLAN, (FINGERPRINT, "default")).id
+    Exemplar.objects.filter(series=of_plan).update(at=F("at") - daily.DAY_S - 1)
+    daily._tried.clear()
+    pass_by(60)
+
+    assert explain_slow() == 1
+    (again,) = missing()
+    assert again.evidence["count"] == 2
+    assert again.evidence["saving_us_total"] == first.evidence["saving_us_total"]
 
 
 @override_settings(PERFSUITE=ON)

@@ -378,3 +378,49 @@ def test_a_statement_that_came_before_and_was_in_order_is_not_read_again(
     monkeypatch.setattr(guard_module, "_look", lambda sql, context: looks.append(sql))
     list(as_mine.books.all())
     assert looks == []
+
+
+SQL_DATABASES = ("sqlite", "postgresql", "mysql")
+
+
+@pytest.mark.skipif(ENGINE not in SQL_DATABASES, reason="about what a database itself reads")
+def test_nested_comments_are_judged_as_the_database_reads_them(
+    guarding: Guarding, seen: Take, as_mine: Author
+) -> None:
+    mine = f"author_id = '{as_mine.pk.hex}'"
+    hidden_by_nesting = f"SELECT title FROM testapp_book /* a /* b */ WHERE {mine} -- */"
+    hidden_else = f"SELECT title FROM testapp_book /* a /* b */ -- */ WHERE {mine}"
+    leaks, is_in_order = hidden_else, hidden_by_nesting
+    if ENGINE == "postgresql":
+        leaks, is_in_order = is_in_order, leaks
+
+    def titles(sql: str) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return len(cursor.fetchall())
+
+    guarding("raise")
+    assert titles(is_in_order) == 2
+    with pytest.raises(UnscopedStatement):
+        titles(leaks)
+    seen()
+    guarding("observe")
+    in_a_request(lambda: (titles(leaks), titles(is_in_order)))
+    (found,) = seen()
+    assert found["count"] == 1
+    guarding("off")
+    assert titles(leaks) == 3, "the database itself says so"
+
+
+@pytest.mark.skipif(not HAS_SQL, reason="about SQL")
+@pytest.mark.parametrize("end", ["'", "*/"])
+def test_a_text_that_is_too_long_to_be_kept_is_not_judged_by_its_beginning(
+    guarding: Guarding, seen: Take, recorded: Recorded, as_mine: Author, end: str
+) -> None:
+    begin = {"'": "= '", "*/": "/* "}[end]
+    text = f"SELECT title FROM testapp_book WHERE title {begin}{'x' * guard_module.MAX_NOTED_CHARS}{end}"
+    guarding()
+    in_a_request(lambda: judge_statement(lambda *args: None, text, None, False, {"connection": connection}))
+
+    assert seen() == []
+    assert recorded.sum(kinds.UNJUDGED) == 1
