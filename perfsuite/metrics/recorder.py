@@ -26,7 +26,7 @@ Observation = tuple[str, tuple[str, ...], "float | list[float]"]
 
 # So many calls wait before they are added up, fewer if they bring more than so many observations.
 MAX_WAITING = 64
-MAX_WAITING_OBSERVATIONS = 500
+MAX_WAITING_OBSERVATIONS = 1_500
 # So many calls may wait while one thread adds up; the next ones wait for it, so that memory stays bounded.
 MAX_BEHIND = 1_024
 # A kind whose cap is full of values that no longer come gets a fresh start after this long.

@@ -41,7 +41,7 @@ MAX_TASKS = 1_000
 STEADY = 6
 # Of so many sites of a statement at most it is followed whether their owner changes.
 MAX_OWNERS = 50
-# Statements of more parameters are not followed to see which of them change; of one, the keys tell whether it does.
+# Statements of more parameters are not followed to see which of them change.
 MAX_COMPARED = 12
 # Of so many statements, none of them very long, it is remembered from where they came last.
 MAX_KNOWN = 1_000
@@ -124,7 +124,7 @@ class Seen:
         return self.site
 
     # Hot path: benchmarks/overhead.py
-    def compare(self, params: Any) -> Site:
+    def compare(self, params: tuple[Any, ...]) -> Site:
         """Return the site, with the places of the parameters that have been the same each time it came from there."""
         site = self.site
         # The first ones tell it mostly; those between are left out for speed, and all that come once nothing stays the same.
@@ -132,8 +132,7 @@ class Seen:
             2 < self.same < STEADY
             or site is self.changing
             or site.relation
-            or params.__class__ is not tuple
-            or not 1 < len(params) <= MAX_COMPARED
+            or len(params) > MAX_COMPARED
         ):
             return site
         return self._compare_values(site, params)

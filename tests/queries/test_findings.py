@@ -193,7 +193,7 @@ def broken(statement: str, params: list[Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("module", "name", "hook"),
     [
-        (tracing, "key_of", "queries.tracing"),
+        (tracing, "_third", "queries.tracing"),
         (callsite._Look, "site", "queries.tracing"),
         (findings, "findings_of", "queries.findings"),
         (findings, "advise", "queries.findings"),
