@@ -21,8 +21,8 @@ from perfsuite.metrics import guard, kinds
 from perfsuite.metrics.histogram import Counter, Histogram
 
 SeriesKey = tuple[str, tuple[str, ...]]
-# A kind, its label values, and a value or a list of several.
-Observation = tuple[str, tuple[str, ...], "float | list[float]"]
+# A kind, its label values, and a value, a list of several, or a histogram of many, where series share them.
+Observation = tuple[str, tuple[str, ...], "float | list[float] | Histogram"]
 
 # So many calls wait before they are added up, fewer if they bring more than so many observations.
 MAX_WAITING = 64
@@ -172,9 +172,11 @@ class Recorder:
             for kind, labels, value in observations:
                 held = series.get((kind, labels))
                 if held is None:
-                    held = self._admit(kind, labels, len(value) if isinstance(value, list) else 1)
+                    held = self._admit(kind, labels, _number_of(value))
                 if isinstance(value, list):
                     held.add_many(value)
+                elif isinstance(value, Histogram):
+                    held.merge(value)  # type: ignore[attr-defined]  # of a kind with percentiles, as its caller knows
                 else:
                     held.add(value)
         except Exception as exc:  # noqa: BLE001 - the guard's
@@ -201,6 +203,12 @@ class Recorder:
             known.add(labels)
         made: Counter = Histogram() if declared.percentiles else Counter()
         return self._series.setdefault((kind, labels), made)
+
+
+def _number_of(value: float | list[float] | Histogram) -> int:
+    if isinstance(value, list):
+        return len(value)
+    return value.count if isinstance(value, Histogram) else 1
 
 
 recorder = Recorder()

@@ -128,12 +128,7 @@ class Seen:
         """Return the site, with the places of the parameters that have been the same each time it came from there."""
         site = self.site
         # The first ones tell it mostly; those between are left out for speed, and all that come once nothing stays the same.
-        if (
-            2 < self.same < STEADY
-            or site is self.changing
-            or site.relation
-            or len(params) > MAX_COMPARED
-        ):
+        if 2 < self.same < STEADY or site is self.changing or site.relation or len(params) > MAX_COMPARED:
             return site
         return self._compare_values(site, params)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from perfsuite.metrics.guard import Guard
+from perfsuite.metrics.histogram import Histogram
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import MAX_HELD, Tally
 from perfsuite.metrics.sightings import Sighting, sight
@@ -32,6 +33,9 @@ WITH_ROWS = frozenset(["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE
 # The same slow statement is logged once in this long.
 LOG_AGAIN_S = 60.0
 MAX_LOGGED = 500
+
+# Of so many times of a text, those that are alike are counted once for both series that they are of.
+SHARED_FROM = 16
 
 guard = Guard("queries")
 _logged_at: dict[str, float] = {}
@@ -118,6 +122,12 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         guard.failed(exc)
 
 
+def _histogram_of(values: list[float]) -> Histogram:
+    made = Histogram()
+    made.add_many(values)
+    return made
+
+
 class Sums:
     """The times of the statements of a route by their text, the documents of its commands, and the first of each text."""
 
@@ -152,8 +162,9 @@ class Sums:
         for (text, alias), values in self._us.items():
             shape = shape_of(text, alias)
             labels = (shape.fingerprint, alias, route)
-            yield kinds.ALL, (alias, shape.operation), values
-            yield kinds.FINGERPRINT, labels, values
+            times = values if len(values) < SHARED_FROM else _histogram_of(values)
+            yield kinds.ALL, (alias, shape.operation), times
+            yield kinds.FINGERPRINT, labels, times
             if findings.is_first(labels):
                 findings.remember(labels, shape, *self._firsts[text, alias])
         for (text, alias), documents in self._documents.items():

@@ -56,29 +56,24 @@ def trace(
         came = tally.seen.get(what, 0)
         site: Site | None = None
         values = len(params) if params.__class__ is tuple else 0
-        if came.__class__ is not int:
-            came.count += 1
+        if came.__class__ is int and came < FROM - 1:
+            tally.seen[what] = came + 1
+            if what not in _looked_up or failed or seconds >= prompt.from_s:
+                site = _look_up(what)
+        else:
+            if came.__class__ is int:
+                came = _third(tally, what)
+            else:
+                came.count += 1
             if came.same > STEADY and came.count & 7:
                 site = came.site
             else:
                 site = came.again()
                 if values > 1:  # of a single one, the keys tell whether it changes
                     site = came.compare(params)
-        elif came < FROM - 1:
-            tally.seen[what] = came + 1
-            if what not in _looked_up or failed or seconds >= prompt.from_s:
-                site = _look_up(what)
-        else:
-            seen = _third(tally, what)
-            site = seen.again()
-            if values > 1:
-                site = seen.compare(params)
-        if many:
-            key = None
-        elif values == 1 and params[0].__class__ is int:
-            key = hash(params)  # what key_of returns; so most loops ask for their rows
-        else:
-            key = key_of(params)
+        key = None
+        if not many:  # most loops ask for a row by its number, whose key is that
+            key = hash(params) if values == 1 and params[0].__class__ is int else key_of(params)
         return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
