@@ -66,6 +66,7 @@ ON_MONGODB = (
     "tests/queries/management", "tests/queries/test_mongo.py", "tests/queries/test_mongo_clients.py",
     "tests/queries/test_toolbar.py", "tests/queries/test_corpus.py", "tests/queries/test_lifecycle.py",
     "tests/queries/test_outside.py", "tests/queries/test_loading.py", "tests/queries/test_corpus_rows.py",
+    "tests/queries/test_parameters.py",
     "tests/responses", "tests/tenancy", "tests/testing",
     "tests/sampleproject/test_demo_servers.py", "tests/sampleproject/test_on_mongodb.py",
     *(f"tests/integration/test_{name}.py" for name in SITES_BY_DRIVER),

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Model
 
 from perfsuite.indexes.suggesting.figures import Keys
-
-
-@lru_cache(maxsize=1)
-def models_by_table() -> dict[str, type[Model]]:
-    """Return the model of each table; the installed apps do not change while a process runs."""
-    made: dict[str, type[Model]] = {}
-    for model in apps.get_models(include_auto_created=True):
-        if not model._meta.proxy:
-            made.setdefault(model._meta.db_table, model)
-    return made
+from perfsuite.queries.advice import models
 
 
 def label_of(table: str) -> str:
     """Return the label of a table's model, or the empty string."""
-    model = models_by_table().get(table)
+    model = models().get(table)
     return str(model._meta.label) if model is not None and not model._meta.auto_created else ""
 
 
@@ -53,12 +42,12 @@ def mongosh_line(table: str, keys: Keys) -> str:
 
 def field_of(table: str, column: str) -> str:
     """Return a column as a declaration names it."""
-    return _field(models_by_table().get(table), column)
+    return _field(models().get(table), column)
 
 
 def _fields(table: str, keys: Keys) -> list[str]:
     """Return the keys as a declaration names them: fields of the model, where there is one."""
-    model = models_by_table().get(table)
+    model = models().get(table)
     return [f"{'-' if key.descends else ''}{_field(model, key.column)}" for key in keys]
 
 
