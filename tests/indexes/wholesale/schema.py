@@ -153,7 +153,10 @@ def fill(connection: Any, size: float = 1.0) -> None:
             cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", made)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # Commits that are not on the disk yet keep VACUUM from marking pages as visible to all, which plans depend on.
+            cursor.execute("SET synchronous_commit TO on")
             cursor.execute("VACUUM ANALYZE")
+            cursor.execute("RESET synchronous_commit")
         else:
             cursor.execute("ANALYZE")
 
