@@ -1,19 +1,20 @@
 """What the queries app costs, and what it finds: the figures of docs/topics/queries.md.
 
 Fingerprints are compared with sqlparse, in one run. What is found in the corpus of views is what corpus.py prints. The
-20-query view runs in one process with the execute wrapper off, on, and on with the tenant guard and CAPTURE_PARAMS, in an order
-that is random anew in each round; a figure is the difference of the tenth percentiles over all rounds, since a busy machine
-only ever adds time. What the recorder adds up later is done within the timed batch. How fast the machine is, a ``SELECT 1``
-through Django's cursor tells. At last a million statements are sent that differ in a literal, and the process's memory is
-looked at.
+20-query view runs in one process with the execute wrapper off, on, and on with the tenant guard and CAPTURE_PARAMS, a batch of
+each in an order that is random anew in each round; a figure is the median over all rounds of the difference, or the ratio, of a
+round's batches, since a machine's speed drifts over seconds. Each request bears its share of what the recorder adds up later.
+How fast the machine is, a ``SELECT 1`` through Django's cursor tells. At last a million statements are sent that differ in a
+literal, and the process's memory is looked at.
 
-    python benchmarks/queries.py [--rounds 60] [--requests 64]
+    python benchmarks/queries.py [--rounds 200] [--requests 24]
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ import timeit
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import common
 
@@ -44,8 +45,8 @@ IN = 'SELECT "shop_book"."id" FROM "shop_book" WHERE "shop_book"."id" IN ({})'
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--requests", type=int, default=64, help="requests of a batch")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=24, help="requests of a batch")
     parser.add_argument(
         "--statements", type=int, default=1_000_000, help="statements with a literal of their own"
     )
@@ -136,39 +137,61 @@ def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
         sql.install()
 
     switches = {"off": sql.uninstall, "on": plain, "on, guard and parameters": everything}
-    timings: dict[str, list[float]] = {way: [] for way in switches}
+    batches: dict[str, list[Batch]] = {way: [] for way in switches}
     for number in range(rounds + 5):
         for way in random.sample(list(switches), len(switches)):
             switches[way]()
             view()  # the settings are read anew
-            batch = [view() for _ in range(requests)]
+            batch = batch_of(view, requests)
             if number >= 5:
-                # By their mean, what is done once for many requests is in it.
-                timings[way] += [
-                    common.percentile(batch, 0.1),
-                    sum(sorted(batch)[: requests // 2]) / (requests // 2),
+                batches[way].append(batch)
+    rows = []
+    for way in list(switches)[1:]:
+        for name in ("median", "mean"):
+            off, on = ([getattr(batch, name) for batch in batches[each]] for each in ("off", way))
+            added = [(with_it - without) / QUERIES for with_it, without in zip(on, off, strict=True)]
+            ratio = statistics.median([with_it / without for with_it, without in zip(on, off, strict=True)])
+            us = statistics.median(added)
+            rows.append(
+                [
+                    f"{way}, {name} of a batch",
+                    f"{statistics.median(off):.0f}",
+                    f"{statistics.median(on):.0f}",
+                    f"{ratio:.3f}",
+                    verdict(ratio, 1.05),
+                    f"{us:.2f} ± {error_of_median(added):.2f}",
+                    verdict(us, 5),
                 ]
-    figures = {way: [common.percentile(timings[way][kind::2], 0.1) for kind in (0, 1)] for way in switches}
-    rows = [
-        [
-            f"{way}, {name}",
-            f"{o:.0f}",
-            f"{w:.0f}",
-            f"{w / o:.3f}",
-            verdict(w / o, 1.05),
-            f"{(w - o) / QUERIES:.2f}",
-            verdict((w - o) / QUERIES, 5),
-        ]
-        for way, took in figures.items()
-        if way != "off"
-        for name, w, o in zip(
-            ("tenth percentile", "mean of the quicker half"), took, figures["off"], strict=True
-        )
-    ]
+            )
     common.print_table(
         ["20-query view", "off µs", "on µs", "ratio", "bar 1.05", "µs per query", "bar 5"], rows
     )
     print(f"\nA bare SELECT 1 through Django's cursor takes {bare_statement():.1f} µs here.")
+
+
+class Batch(NamedTuple):
+    """The microseconds of a request, with its share of what is added up for all of them later."""
+
+    median: float
+    mean: float
+
+
+def batch_of(view: Callable[[], float], requests: int) -> Batch:
+    """Serve requests, fewer than the recorder adds up by itself, and have them added up."""
+    from perfsuite.metrics.recorder import recorder
+
+    recorder._add_up(wait=True)  # noqa: SLF001 - what take() does, without its sources
+    took = [view() for _ in range(requests)]
+    started = time.perf_counter()
+    recorder._add_up(wait=True)  # noqa: SLF001
+    later = (time.perf_counter() - started) / requests * 1e6
+    return Batch(statistics.median(took) + later, statistics.fmean(took) + later)
+
+
+def error_of_median(values: list[float]) -> float:
+    """Return the standard error of the median, by the quartiles."""
+    low, _, high = statistics.quantiles(values, n=4)
+    return 1.2533 * (high - low) / 1.349 / len(values) ** 0.5
 
 
 def use(options: dict[str, Any]) -> None:

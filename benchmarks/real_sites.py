@@ -114,7 +114,7 @@ def seen_while(work: Callable[[], None]) -> list[dict[str, Any]]:
                 "subject": sighting.subject,
             },
         )
-        row["requests"] += 1
+        row["requests"] += 1 + len(sighting.others_us)
         row["count"] = max(row["count"], evidence.get("count", evidence.get("rows", 0)))
         if sighting.route not in row["routes"]:
             row["routes"].append(sighting.route)

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Sighting:
     about a whole request. ``alias`` is of ``DATABASES`` or "". ``route`` is the pattern, or "<command> migrate" and the like
     outside of requests. ``site`` is the call site, "app/views.py:42 in listing", or "". ``saving_us`` is what this request
     would have saved. ``evidence`` is JSON: counts, what the advice needs, the request's id; never the value of a parameter. It
-    is not copied until the next flush, so do not change it.
+    is not copied until the next flush, so do not change it. ``others_us`` is what each of other requests of the route would have
+    saved, in which the same was seen and which are counted with this one.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Sighting:
     site: str
     saving_us: float
     evidence: Mapping[str, Any]
+    others_us: Sequence[float] = ()
 
 
 @dataclass
@@ -89,25 +91,23 @@ class Sightings:
                 sighting.route[:MAX_TEXT_CHARS],
                 sighting.site[:MAX_TEXT_CHARS],
             )
-            saving_us = float(sighting.saving_us)
-            if not 0.0 <= saving_us < 1e15:  # an estimate that is none
-                saving_us = 0.0
+            savings_us = [_estimate(saving_us) for saving_us in (*sighting.others_us, sighting.saving_us)]
             with self._lock:
                 held = self._held.get(key)
                 if held is None:
-                    held = self._admit(key, sighting)
+                    held = self._admit(key, sighting, len(savings_us))
                     if held is None:
                         return
                 held.last, held.at = sighting, time.time()
-                held.count += 1
-                held.saving_us += saving_us
-                held.saving_us_max = max(held.saving_us_max, saving_us)
+                held.count += len(savings_us)
+                held.saving_us += sum(savings_us)
+                held.saving_us_max = max(held.saving_us_max, *savings_us)
         except Exception as exc:  # noqa: BLE001 - the guard's
             self._guard.failed(exc)
 
-    def _admit(self, key: tuple[str, ...], sighting: Sighting) -> Held | None:
+    def _admit(self, key: tuple[str, ...], sighting: Sighting, times: int) -> Held | None:
         if len(self._held) >= MAX_FINDINGS:
-            self._folded += 1
+            self._folded += times
             return None
         if not self._held:
             recorder.observe_many(())  # starts the flusher in a process that has recorded nothing yet
@@ -131,6 +131,11 @@ class Sightings:
             except Exception as exc:  # noqa: BLE001 - the guard's
                 self._guard.failed(exc)
         return list(rows.values())
+
+
+def _estimate(saving_us: float) -> float:
+    """Return an estimate as a number; 0 for what is none."""
+    return float(saving_us) if 0.0 <= saving_us < 1e15 else 0.0
 
 
 def _row(held: Held, writer: str) -> StoredSighting:

@@ -37,8 +37,10 @@ from perfsuite.queries.sameness import hashes_of, key_of_row, owner_of
 MAX_FRAMES = 400
 # Of so many tasks at most it is asked whether they wait for a statement.
 MAX_TASKS = 1_000
-# So often in a row from one line, and a statement is taken to come from there.
-STEADY = 6
+# So often in a row from one line, and so many further ones are taken to come from there before one is looked at again.
+STEADY, UNLOOKED = 6, 7
+# By so many frames the stack is shorter in note_statement() than in ``again``, which is called through two others.
+NEARER = 3
 # Of so many sites of a statement at most it is followed whether their owner changes.
 MAX_OWNERS = 50
 # Statements of more parameters are not followed to see which of them change.
@@ -64,13 +66,16 @@ class Seen:
     It begins with the place that the text came from in an earlier request: to see that it comes from there again costs a small
     part of a walk up the stack.
 
-    ``same`` counts how often in a row it came from there. Once it is steady, only each eighth is looked at: a loop goes on.
+    ``same`` counts how often in a row it came from there. Once it is steady, only each eighth is looked at: a loop goes on;
+    ``sure`` of the next are taken to come from there. ``near`` is how far note_statement() of sql.py is from that line, 0 where
+    more is to be looked at than that it is there; ``is_silent`` says that no cursor tells how many rows there are. ``count``
+    leaves out what was noted there in the short way.
     Which row's manager was asked is compared until another one was: what a loop goes over changes, and a tenant does not.
     """
 
     __slots__ = (
-        "changing", "code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "owner_code", "owner_depth",
-        "owners", "same", "site", "values", "what",
+        "changing", "code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "is_silent", "near",
+        "owner_code", "owner_depth", "owners", "same", "site", "sure", "values", "what",
     )  # fmt: skip
     PLACE = attrgetter(
         "site", "code", "instruction", "depth", "descriptor", "descriptor_depth", "owner_code", "owner_depth"
@@ -94,6 +99,8 @@ class Seen:
         ) = _known.get(what, _NO_PLACE)  # fmt: skip
         # That it comes from a known place is its first look there.
         self.same = 0 if self.code is None else -1
+        self.sure = self.near = 0
+        self.is_silent = False
         self.owners: dict[Site, object] | None = None
         # Of each site the hashes of the first parameters, and the places of those that were the same since.
         self.values: dict[Site, tuple[tuple[Any, ...], tuple[int, ...]]] = {}
@@ -110,17 +117,23 @@ class Seen:
                 return self._look()
             is_there = frame.f_code is self.code and frame.f_lasti == self.instruction
             if is_there and (self.owner_code is None or self._follows_owner()):
-                self.same += 1
                 if self.descriptor is None:
-                    return self.site
-                descriptor = _getframe(self.descriptor_depth).f_locals.get("self")
-                if descriptor is self.descriptor:
-                    return self.site
+                    self.near = 0 if self.owner_code else self.depth - NEARER
+                    return self.stays()
+                if _getframe(self.descriptor_depth).f_locals.get("self") is self.descriptor:
+                    return self.stays()
             return self._look()
         if (
             self.count & (self.count - 1) == 0 or self.count == 3
         ):  # at powers of two: the search is long there
             return self._look()
+        return self.site
+
+    def stays(self) -> Site:
+        """Count that it comes from where the last one came, and return that."""
+        self.same += 1
+        if self.same > STEADY:
+            self.sure = UNLOOKED
         return self.site
 
     # Hot path: benchmarks/overhead.py
@@ -152,7 +165,7 @@ class Seen:
 
     def _look(self) -> Site:
         self.code = self.descriptor = self.owner_code = None
-        self.same = 0
+        self.same = self.near = 0
         look = _Look(self)
         self.site = look.site(_getframe(2))
         place = self.PLACE(self)
@@ -191,6 +204,12 @@ class Seen:
             self.owners[site] = _SEVERAL
             self.owner_code = None
         self.site = site
+
+
+class Watched(Seen):
+    """The same of a text whose cursor is looked at each time (rows.py), so that there is no short way."""
+
+    __slots__ = ()
 
 
 _NO_PLACE = (NOWHERE, None, 0, 0, None, 0, None, 0)

@@ -21,6 +21,7 @@ from perfsuite.queries.advice import Advice, advise
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.dialects import dialect_of
 from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.pattern import Columns, Pattern, pattern_of
 from perfsuite.queries.repeats import CHATTY, NOWHERE, Found, Limits, findings_of
 from perfsuite.queries.slow_advice import FULL_TEXT, advise_slow
 
@@ -62,31 +63,75 @@ def may_hold_findings(tally: Tally, statements: Sequence[Any]) -> bool:
     return REPEATED in tally.seen or len(statements) > limits().chatty_count
 
 
-def tell(
-    tally: Tally,
-    statements: Sequence[Any],
-    shape_of: Callable[[Any, str], Shape],
-    route: str,
-    is_request: bool = True,
-) -> set[tuple[Shape, str]]:
-    """Sight what the statements of one request come to, and return those that it repeats. Never raises.
+class Batch:
+    """Sights what requests of one route come to that are folded together; what those of one pattern in a row do, at once."""
 
-    They are settled: text or shape in the first place. What is no request has nobody who waits for it, and may run as many
-    different statements as it needs.
-    """
-    repeated: set[tuple[Shape, str]] = set()
-    if not guard.on:
-        return repeated
-    try:
+    def __init__(self, route: str) -> None:
+        self.route = route
+        self._pattern: Pattern | None = None
+        # Of each found the places of its statements, None for all; and the times of the statements of each request, the last of
+        # which is ``_tally``'s.
+        self._found: list[tuple[Found, list[int] | None]] = []
+        self._seconds: list[Sequence[float]] = []
+        self._tally = Tally()
+        self._repeated: set[tuple[Shape, str]] = set()
+
+    # Hot path: benchmarks/overhead.py
+    def tell(
+        self,
+        tally: Tally,
+        statements: Sequence[Any],
+        shape_of: Callable[[Any, str], Shape],
+        columns: Columns | None = None,
+        is_request: bool = True,
+    ) -> set[tuple[Shape, str]]:
+        """Take what the statements of one request come to, and return those that it repeats. Never raises.
+
+        They are settled: text or shape in the first place. What is no request has nobody who waits for it, and may run as many
+        different statements as it needs.
+        """
+        if not guard.on:
+            return set()
+        try:
+            pattern = pattern_of(columns, limits().n_plus_one_ms) if columns is not None else None
+            if pattern is None or pattern != self._pattern:
+                self.close()
+                self._search(statements, shape_of, is_request)
+                self._pattern = pattern
+            self._seconds.append(columns.seconds if columns is not None else [each[2] for each in statements])
+            self._tally = tally
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
+        return self._repeated
+
+    def close(self) -> None:
+        """Sight what was taken and not sighted yet. Never raises."""
+        found, seconds = self._found, self._seconds
+        self._pattern, self._found, self._seconds, self._repeated = None, [], [], set()
+        try:
+            for each, places in found:
+                took_s = [sum(one if places is None else [one[place] for place in places]) for one in seconds]
+                share = each.saving_s / each.seconds if each.seconds else 0.0
+                last = each._replace(seconds=took_s[-1], saving_s=share * took_s[-1])
+                evidence = {"count": last.count, "distinct": last.distinct, "us": round(last.seconds * 1e6)}
+                others_us = [share * each_s * 1e6 for each_s in took_s[:-1]]
+                _sight(last, self.route, advise(last), evidence, request_id(self._tally), others_us)
+        except Exception as exc:  # noqa: BLE001 - the guard's
+            guard.failed(exc)
+
+    def _search(
+        self, statements: Sequence[Any], shape_of: Callable[[Any, str], Shape], is_request: bool
+    ) -> None:
+        numbers: dict[int, int] = {}
         for found in findings_of(statements, shape_of, limits()):
             if found.kind == CHATTY and not is_request:
                 continue
-            evidence = {"count": found.count, "distinct": found.distinct, "us": round(found.seconds * 1e6)}
-            _sight(found, route, advise(found), evidence, request_id(tally))
-            repeated.add((found.shape, found.alias))
-    except Exception as exc:  # noqa: BLE001 - the guard's
-        guard.failed(exc)
-    return repeated
+            places = None
+            if len(found.statements) != len(statements):
+                numbers = numbers or {id(each): place for place, each in enumerate(statements)}
+                places = [numbers[id(each)] for each in found.statements]
+            self._found.append((found._replace(statements=()), places))
+            self._repeated.add((found.shape, found.alias))
 
 
 def tell_slow(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any], slow_s: float) -> None:
@@ -105,7 +150,14 @@ def tell_slow(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[An
         guard.failed(exc)
 
 
-def _sight(found: Found, route: str, advice: Advice, evidence: dict[str, Any], by_request: str) -> None:
+def _sight(
+    found: Found,
+    route: str,
+    advice: Advice,
+    evidence: dict[str, Any],
+    by_request: str,
+    others_us: Sequence[float] = (),
+) -> None:
     evidence |= {
         "operation": found.shape.operation,
         "about": advice.about,
@@ -117,7 +169,9 @@ def _sight(found: Found, route: str, advice: Advice, evidence: dict[str, Any], b
         evidence["remedy"] = remedy
     subject, saving_us = found.shape.fingerprint or route, found.saving_s * 1e6
     sightings.sight(
-        sightings.Sighting(found.kind, subject, found.alias, route, found.site.where, saving_us, evidence)
+        sightings.Sighting(
+            found.kind, subject, found.alias, route, found.site.where, saving_us, evidence, others_us
+        )
     )
 
 

@@ -86,7 +86,8 @@ class Limits:
 class Found(NamedTuple):
     """One finding in one request; ``saving_s`` is what the request would have been spared, estimated.
 
-    ``kind`` is "n_plus_one", "duplicate" or "chatty"; the last is about the request, and has no shape.
+    ``kind`` is "n_plus_one", "duplicate" or "chatty"; the last is about the request, and has no shape. ``statements`` are those
+    that it is about.
     """
 
     kind: str
@@ -97,6 +98,7 @@ class Found(NamedTuple):
     distinct: int
     seconds: float
     saving_s: float
+    statements: Sequence[Statement] = ()
 
 
 def findings_of(
@@ -117,7 +119,7 @@ def findings_of(
         if rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
             saving_s = seconds * (rest - limits.chatty_count) / len(statements)
-            found.append(Found(CHATTY, Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s))
+            found.append(Found(CHATTY, Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s, statements))
     return found
 
 
@@ -208,7 +210,7 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
         if is_of_one_row(repeated[0][0], group.shape, 2 if site.one_owner else 1):
             fixed = _compared_with(repeated[0][0], site.fixed) if site.fixed else ()
             named = site._replace(fixed=fixed) if site.fixed else site
-            found.append(_found("n_plus_one", group, named, len(repeated), distinct, seconds))
+            found.append(_found("n_plus_one", group, named, repeated, distinct, seconds))
             if len(repeated) == len(group.open):
                 group.open = []
             else:
@@ -268,7 +270,7 @@ def _duplicates(group: _Group, limits: Limits, request: _Request) -> Iterable[Fo
         site = next((each[5] for each in reversed(again) if each[5] is not None), NOWHERE)
         if site.by == "form" and len(again) < limits.duplicate_count * TIMES_OF_A_FIELD:
             return
-        yield _found("duplicate", group, site, len(again), distinct, seconds)
+        yield _found("duplicate", group, site, again, distinct, seconds)
 
 
 def _longest_run(same: list[Statement], tables: str, request: _Request) -> list[Statement]:
@@ -281,12 +283,13 @@ def _longest_run(same: list[Statement], tables: str, request: _Request) -> list[
     return max(longest, run, key=len)
 
 
-def _found(kind: str, group: _Group, site: Site, count: int, distinct: int, seconds: float) -> Found:
+def _found(
+    kind: str, group: _Group, site: Site, statements: list[Statement], distinct: int, seconds: float
+) -> Found:
     # One statement remains of an N+1, and one for each of the different ones of duplicates.
-    remain = 1 if kind == "n_plus_one" else distinct
-    return Found(
-        kind, group.shape, group.alias, site, count, distinct, seconds, seconds * (count - remain) / count
-    )
+    count, remain = len(statements), 1 if kind == "n_plus_one" else distinct
+    saving_s = seconds * (count - remain) / count
+    return Found(kind, group.shape, group.alias, site, count, distinct, seconds, saving_s, statements)
 
 
 # What a statement is

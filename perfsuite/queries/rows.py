@@ -30,6 +30,8 @@ _GROUPED = re.compile(r"\bGROUP BY\b", re.IGNORECASE)
 
 # Of the texts that came before: those whose cursor is worth a closer look, and of these the counts.
 watched: set[str] = set()
+# Those of which no cursor says how many rows there are.
+silent: set[str] = set()
 _counts: set[str] = set()
 
 
@@ -51,11 +53,14 @@ def watch_text(text: str, connection: Any) -> None:
         watched.add(text)
     elif connection.vendor != "postgresql" and _SELECT.match(text) and is_unlimited(text):
         watched.add(text)
+    elif connection.vendor == "sqlite" and text.startswith("SELECT "):
+        silent.add(text)
 
 
 def forget_texts() -> None:
     """Forget all texts; they are found again when they come again."""
     watched.clear()
+    silent.clear()
     _counts.clear()
 
 

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.histogram import Histogram
@@ -21,9 +21,10 @@ from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.dialects import dialect_of
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.outside import Outside, is_request, may_find
+from perfsuite.queries.pattern import WIDTH, Columns, columns_of
 from perfsuite.queries.repeats import READS, WRITES
 from perfsuite.queries.row_findings import of_commands, of_transaction, remarkable, sightings
-from perfsuite.queries.rows import Fetched
+from perfsuite.queries.rows import UNKNOWN, Fetched
 
 logger = logging.getLogger("perfsuite.queries")
 
@@ -76,9 +77,30 @@ _DOCUMENTS = {**dict.fromkeys(READS, kinds.DOCUMENTS), **dict.fromkeys(WRITES, k
 # a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
 Entry = list[Any]
 Ended = tuple[Any, ...]
-# A tally with its statements, and those of them that are told as repetitions.
-Taken = tuple[Tally, list[Any], set[tuple[Shape, str]]]
 NONE: set[tuple[Shape, str]] = set()
+
+
+class Taken(NamedTuple):
+    """A tally with its statements, by columns too where all are SQL's, and those of them that are told as repetitions."""
+
+    tally: Tally
+    statements: list[Any]
+    columns: Columns | None
+    repeated: set[tuple[Shape, str]]
+
+    def worth_a_look(self, slow_s: float) -> list[Any]:
+        """Return the statements that were slow or failed."""
+        if (
+            self.columns is not None
+            and max(self.columns.seconds) < slow_s
+            and True not in self.columns.failed
+        ):
+            return []
+        return [each for each in self.statements if each[3] or each[2] >= slow_s]
+
+    def tells_of_rows(self) -> bool:
+        """Tell whether a cursor said anything of its rows."""
+        return self.columns is None or self.columns.rows.count(UNKNOWN) < len(self.statements)
 
 
 def began(tally: Tally) -> None:
@@ -109,12 +131,12 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
         slow_s = QuerySettings.get().slow_query_ms / 1e3
         sums = Sums()
         observations: list[Observation] = []
-        for tally, statements, repeated in taken:
-            sums.add(tally, statements)
-            for each in [each for each in statements if each[3] or each[2] >= slow_s]:
-                what, alias = each[0], each[1]
+        for each in taken:
+            sums.add(each)
+            for statement in each.worth_a_look(slow_s):
+                what, alias = statement[0], statement[1]
                 shape = shape_of(what, alias) if type(what) is str else _shape(what, alias)
-                observations += _remarkable(shape, (tally, each), route, slow_s, repeated)
+                observations += _remarkable(shape, (each.tally, statement), route, slow_s, each.repeated)
         observations += sums.observations(route)
         observations += _rows(taken, route)
         recorder.observe_many(tuple(observations))
@@ -137,25 +159,37 @@ class Sums:
         self._documents: dict[tuple[Text, str], list[float]] = {}
 
     # Hot path: benchmarks/overhead.py
-    def add(self, tally: Tally, statements: list[Any]) -> None:
+    def add(self, taken: Taken) -> None:
         """Add the statements of a tally. A text that comes again, as in N+1 queries, is looked at once."""
+        tally, statements, columns = taken.tally, taken.statements, taken.columns
+        if columns is not None:
+            text, alias = columns.texts[0], columns.aliases[0]
+            if columns.texts.count(text) == columns.aliases.count(alias) == len(statements):
+                values = self._values(text, alias, tally, statements[0])
+                values += [seconds * 1e6 for seconds in columns.seconds]
+                return
         last: Any = None
-        last_alias, values = "", list[float]()
+        last_alias = ""
         for statement in statements:
             what, alias = statement[0], statement[1]
             if what is not last or alias is not last_alias:
-                text: Text = what
+                key: Text = what
                 if type(what) is str:
                     last, last_alias = what, alias
                 else:
-                    text, documents = what if type(what) is tuple else _settled(what, alias)
+                    key, documents = what if type(what) is tuple else _settled(what, alias)
                     if documents is not None:
-                        self._documents.setdefault((text, alias), []).append(documents)
-                if (text, alias) not in self._us:
-                    self._us[text, alias] = []
-                    self._firsts[text, alias] = tally, statement
-                values = self._us[text, alias]
+                        self._documents.setdefault((key, alias), []).append(documents)
+                values = self._values(key, alias, tally, statement)
             values.append(statement[2] * 1e6)
+
+    def _values(self, key: Text, alias: str, tally: Tally, statement: Any) -> list[float]:
+        """Return the times of a text, of which this may be the first statement."""
+        values = self._us.get((key, alias))
+        if values is None:
+            values = self._us[key, alias] = []
+            self._firsts[key, alias] = tally, statement
+        return values
 
     def observations(self, route: str) -> Iterator[Observation]:
         """Yield what is counted of all statements, and remember the first of each series as an exemplar."""
@@ -176,24 +210,37 @@ class Sums:
 def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
     """Take the statements out of each tally, and sight what those of each request come to."""
     every: list[Taken] = []
-    for tally in tallies:
-        if tally.held:
-            taken, repeated = tally.take_held(), NONE
-            if may_find(tally) and findings.may_hold_findings(tally, taken):
-                repeated = findings.tell(tally, *plain(taken), route, is_request(tally))
-            every.append((tally, taken, repeated))
-            tally.seen.clear()
-            _look_at(tally, taken, route)
-        if tally.notes is not None:
-            _look_at_notes(tally, route)
+    batch = findings.Batch(route)
+    try:
+        for tally in tallies:
+            if tally.held:
+                taken = _take_one(tally, batch)
+                every.append(taken)
+                tally.seen.clear()
+                _look_at(taken, route)
+            if tally.notes is not None:
+                _look_at_notes(tally, route)
+    finally:
+        batch.close()
     return every
+
+
+def _take_one(tally: Tally, batch: findings.Batch) -> Taken:
+    statements, repeated = tally.take_held(), NONE
+    # Only commands, and what djongo makes into some, are noted otherwise.
+    is_sql = statements and not tally.commands and len(statements[0]) == WIDTH
+    columns = columns_of(statements) if is_sql else None
+    if may_find(tally) and findings.may_hold_findings(tally, statements):
+        settled, shapes = (statements, shape_of) if columns is not None else plain(statements)
+        repeated = batch.tell(tally, settled, shapes, columns, is_request(tally))
+    return Taken(tally, statements, columns, repeated)
 
 
 def _rows(taken: list[Taken], route: str) -> Iterator[Observation]:
     """Yield how many rows the statements returned or changed, those of which that is known."""
     by_text: dict[tuple[str, str], list[float]] = {}
-    for _, statements, _ in taken:
-        for statement in statements:
+    for each in taken:
+        for statement in each.statements if each.tells_of_rows() else ():
             rows = statement[-1]
             if rows.__class__ is Fetched:
                 rows = rows.rows
@@ -206,8 +253,9 @@ def _rows(taken: list[Taken], route: str) -> Iterator[Observation]:
             yield kinds.ROWS, (fingerprint, alias, route), known
 
 
-def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
+def _look_at(taken: Taken, route: str) -> None:
     """Sight what the rows of a tally's statements come to, and add up the time of its commands."""
+    tally, statements = taken.tally, taken.statements
     if tally.commands:
         tally.mongodb_s += sum([each[2] for each in statements if type(each[0]) is not str])
         if (many := [each for each in statements if each.__class__ is list and each[0].site]) and is_request(
@@ -215,7 +263,7 @@ def _look_at(tally: Tally, statements: Sequence[Any], route: str) -> None:
         ):
             for sighting in of_commands(many, route):
                 _sight(sighting, tally)
-    if (places := remarkable(statements)) and is_request(tally):
+    if taken.tells_of_rows() and (places := remarkable(statements)) and is_request(tally):
         for sighting in sightings(statements, places, route, _fingerprint):
             _sight(sighting, tally)
 

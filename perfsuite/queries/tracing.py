@@ -12,12 +12,13 @@ from typing import Any
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, prompt
-from perfsuite.queries.callsite import STEADY, Seen, site_of_caller
+from perfsuite.queries.callsite import Seen, Watched, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_values import Key, kept_of_command, key_of_command
 from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.repeats import Site
+from perfsuite.queries.rows import silent, watched
 from perfsuite.queries.statements import shape_of
 
 # From its third time on, a statement's line is looked up.
@@ -65,7 +66,8 @@ def trace(
                 came = _third(tally, what)
             else:
                 came.count += 1
-            if came.same > STEADY and came.count & 7:
+            if came.sure:
+                came.sure -= 1
                 site = came.site
             else:
                 site = came.again()
@@ -90,7 +92,11 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
         site: Site | None = None
         if came.__class__ is not int:
             came.count += 1
-            site = came.site if came.same > STEADY and came.count & 7 else came.again()
+            if came.sure:
+                came.sure -= 1
+                site = came.site
+            else:
+                site = came.again()
         elif came < FROM - 1:
             tally.seen[shape] = came + 1
             if shape not in _looked_up:
@@ -106,9 +112,10 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
 
 def _third(tally: Tally, what: Any) -> Seen:
     """Begin to follow from where something comes that comes the third time."""
-    tally.seen[what] = seen = Seen(what)
+    tally.seen[what] = seen = Watched(what) if what in watched else Seen(what)
     tally.seen[REPEATED] = 1
     seen.count = FROM
+    seen.is_silent = what in silent
     return seen
 
 

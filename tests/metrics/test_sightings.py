@@ -89,6 +89,13 @@ def test_what_is_beyond_the_cap_is_counted_and_what_is_known_goes_on() -> None:
     assert recorder.take()[kinds.SELF_FOLDED.name, ("sightings",)].sum == 7
 
 
+def test_other_requests_that_came_to_the_same_count_with_it() -> None:
+    sight(sighting(saving_us=5, others_us=(7, float("nan"))))
+    sight(sighting(saving_us=1))
+    (row,) = take("w")
+    assert (row.count, row.saving_us, row.saving_us_max) == (4, 13.0, 7.0)
+
+
 @pytest.mark.parametrize("saving_us", [float("nan"), float("inf"), -1.0, 1e300])
 def test_an_estimate_that_is_none_saves_nothing(saving_us: float) -> None:
     sight(sighting(saving_us=saving_us))

@@ -201,7 +201,7 @@ def test_what_a_command_repeats_or_takes_long_for_is_told(
     recorded: Recorded, live: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(findings, "tell", lambda *args: seen.append("repeated") or set())
+    monkeypatch.setattr(findings.Batch, "tell", lambda *args: seen.append("repeated") or set())
     monkeypatch.setattr(findings, "tell_slow", lambda *args: seen.append("slow"))
 
     def handle(self: BaseCommand, *args: Any, **options: Any) -> None:

@@ -1,0 +1,184 @@
+"""What requests come to that are folded together: the same as each of them by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from perfsuite.metrics import sightings
+from perfsuite.metrics.guard import disabled_hooks
+from perfsuite.metrics.request import Tally
+from perfsuite.metrics.sightings import Sighting
+from perfsuite.queries import findings
+from perfsuite.queries.findings import Batch
+from perfsuite.queries.fingerprint import Shape
+from perfsuite.queries.pattern import columns_of, pattern_of
+from perfsuite.queries.repeats import Site
+from tests.queries.test_repeats import GET, LINE, OTHER, OTHER_LINE, WRITE, shape_of
+
+ONE, TWO = "default", "replica"
+# The same shape as GET in another text, as of a name that was written into it.
+LITERAL = GET.replace("%s", "{}")
+READ_AGAIN = GET.replace("author", "tag")
+
+Request = list[tuple[str, str, float, Any, Site | None]]
+# Which statement, on which alias, where; what is likely to repeat.
+whats = st.sampled_from([GET, READ_AGAIN, WRITE, OTHER, LITERAL.format(7), LITERAL.format(8)])
+sites = st.sampled_from(
+    [None, LINE, OTHER_LINE, LINE._replace(one_owner=True), Site("a.py:1 in x", by="form")]
+)
+blocks = st.tuples(whats, st.sampled_from([ONE, ONE, TWO]), sites, st.integers(1, 12))
+keys = st.one_of(st.just(range(60)), st.lists(st.sampled_from([1, 2, 3, None]), min_size=48, max_size=48))
+# So quick that times never matter, or so slow that they may.
+ms = st.sampled_from([0.1, 0.15, 0.7, 3.0, 5.0])
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> list[Request]:
+    """Requests of a route: some run what the one before ran, with parameters and times of their own."""
+    requests: list[Request] = []
+    plan: list[tuple[str, str, Site | None, int]] = []
+    for _ in range(draw(st.integers(1, 5))):
+        if not plan or not draw(st.integers(0, 3)):
+            plan = draw(st.lists(blocks, min_size=1, max_size=4))
+        values, each_ms = draw(keys), draw(ms)
+        statements = [(what, alias, site) for what, alias, site, times in plan for _ in range(times)]
+        requests.append(
+            [
+                (what, alias, each_ms * (1 + place % 3) / 1e3, values[place], site)
+                for place, (what, alias, site) in enumerate(statements)
+            ]
+        )
+    return requests
+
+
+def noted(request: Request) -> list[tuple[Any, ...]]:
+    """Return statements as sql.py notes them."""
+    return [(what, alias, seconds, False, key, site, None, -1) for what, alias, seconds, key, site in request]
+
+
+# By what a finding is told from others: what each request would have saved, and what the last of them showed.
+Came = tuple[dict[tuple[str, ...], list[float]], dict[tuple[str, ...], tuple[Any, ...]]]
+
+
+def together(requests: Sequence[Request], monkeypatch: pytest.MonkeyPatch) -> tuple[Came, list[Any]]:
+    """Return what requests come to that are folded together, and what each of them repeats."""
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    batch, repeated = Batch("/list/"), []
+    for request in requests:
+        statements = noted(request)
+        repeated.append(batch.tell(Tally(), statements, shape_of, columns_of(statements)))
+    batch.close()
+    assert not disabled_hooks
+    saved: dict[tuple[str, ...], list[float]] = {}
+    last: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for each in seen:
+        key = each.kind, each.subject, each.alias, each.site
+        saved.setdefault(key, []).extend([*each.others_us, each.saving_us])
+        last[key] = tuple(each.evidence[name] for name in ("count", "distinct", "us"))
+    return (rounded(saved), last), repeated
+
+
+def one_by_one(requests: Sequence[Request]) -> tuple[Came, list[Any]]:
+    """Return the same by a search of each request."""
+    saved: dict[tuple[str, ...], list[float]] = {}
+    last: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    repeated = []
+    for request in requests:
+        found = findings.findings_of(noted(request), shape_of, findings.limits())
+        repeated.append({(each.shape, each.alias) for each in found})
+        for each in found:
+            key = each.kind, each.shape.fingerprint or "/list/", each.alias, each.site.where
+            saved.setdefault(key, []).append(each.saving_s * 1e6)
+            last[key] = each.count, each.distinct, round(each.seconds * 1e6)
+    return (rounded(saved), last), repeated
+
+
+def rounded(saved: dict[tuple[str, ...], list[float]]) -> dict[tuple[str, ...], list[float]]:
+    return {key: [round(each, 3) for each in sorted(values)] for key, values in saved.items()}
+
+
+N_PLUS_ONE: Request = [(GET, ONE, 0.0001, number, LINE) for number in range(12)]
+DUPLICATE: Request = [(GET, ONE, 0.0002, 1, LINE) for number in range(12)]
+OF_A_FORM: Request = [(GET, ONE, 0.0001, number, Site("a.py:1 in x", by="form")) for number in range(12)]
+# Slow enough to be worth a finding though there are few; the times decide.
+FEW_SLOW: Request = [(GET, ONE, 0.005, number, LINE) for number in range(6)]
+FEW_QUICK: Request = [(GET, ONE, 0.0001, number, LINE) for number in range(6)]
+TEN: Request = N_PLUS_ONE[:10]
+NINE_AND_A_BATCH: Request = [*N_PLUS_ONE[:9], (GET, ONE, 0.0001, None, LINE)]
+BATCHES: Request = [(GET, ONE, 0.0001, None, LINE) for number in range(12)]
+ON_ANOTHER: Request = [(GET, TWO, 0.0001, number, LINE) for number in range(12)]
+OTHERS: Request = [(READ_AGAIN, ONE, 0.0001, number, LINE) for number in range(12)]
+QUICK: Request = [(GET, ONE, 0.00005, number, LINE) for number in range(12)]
+# Only some of the statements are what is found.
+AND_MORE: Request = [*N_PLUS_ONE, (WRITE, ONE, 0.003, 1, OTHER_LINE), (OTHER, ONE, 0.002, 1, OTHER_LINE)]
+QUICKER: Request = [*QUICK, (WRITE, ONE, 0.001, 1, OTHER_LINE), (OTHER, ONE, 0.001, 1, OTHER_LINE)]
+MANY: Request = [(f"SELECT {number} FROM a{number}", ONE, 0.0001, number, LINE) for number in range(60)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(requests=[N_PLUS_ONE, N_PLUS_ONE, DUPLICATE, N_PLUS_ONE])
+@example(requests=[N_PLUS_ONE, OF_A_FORM])
+@example(requests=[FEW_QUICK, FEW_SLOW, FEW_QUICK])
+@example(requests=[FEW_SLOW, FEW_QUICK])
+@example(requests=[DUPLICATE, BATCHES])
+@example(requests=[TEN, NINE_AND_A_BATCH])
+@example(requests=[N_PLUS_ONE, ON_ANOTHER])
+@example(requests=[N_PLUS_ONE, OTHERS])
+@example(requests=[AND_MORE, QUICKER])
+@example(requests=[MANY, MANY])
+@given(requests=routes())
+def test_requests_come_together_to_what_each_comes_to_by_itself(
+    requests: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert together(requests, monkeypatch) == one_by_one(requests)
+
+
+def test_those_that_run_the_same_are_searched_once_and_sighted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[int] = []
+    search = findings.findings_of
+    monkeypatch.setattr(
+        findings,
+        "findings_of",
+        lambda *args: searched.append(1) or search(*args),  # type: ignore[func-returns-value]
+    )
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    batch = Batch("/list/")
+    for moved in range(5):
+        statements = noted([(GET, ONE, 0.0001, number + moved, LINE) for number in range(12)])
+        batch.tell(Tally(), statements, shape_of, columns_of(statements))
+    batch.close()
+    batch.close()
+    assert (len(searched), [len(each.others_us) for each in seen]) == (1, [4])
+
+
+def test_the_pattern_is_unknown_where_times_decide() -> None:
+    assert pattern_of(columns_of(noted(FEW_QUICK)), 20.0) is not None
+    assert pattern_of(columns_of(noted(FEW_SLOW)), 20.0) is None
+
+
+def test_a_search_that_fails_costs_the_other_requests_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    failures: list[BaseException] = []
+    monkeypatch.setattr(findings.guard, "failed", failures.append)
+    batch = Batch("/list/")
+
+    def tell(request: Request, shapes: Any = shape_of) -> set[tuple[Shape, str]]:
+        statements = noted(request)
+        return batch.tell(Tally(), statements, shapes, columns_of(statements))
+
+    assert len(tell(N_PLUS_ONE)) == 1
+    assert tell(DUPLICATE, shapes=lambda text, alias: 1 / 0) == set()
+    assert len(tell(N_PLUS_ONE)) == 1
+    batch.close()
+    assert [type(each) for each in failures] == [ZeroDivisionError]
+    assert [each.kind for each in seen] == ["n_plus_one", "n_plus_one"]

@@ -1,0 +1,281 @@
+"""What a loop runs is noted in a short way: nothing may tell it from the long one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.test import override_settings
+
+from perfsuite.metrics.guard import disabled_hooks
+from perfsuite.metrics.request import MAX_HELD, Tally, current
+from perfsuite.queries import rows, sql, tracing
+from perfsuite.queries.callsite import STEADY, UNLOOKED, Seen
+from perfsuite.queries.limits import limits
+from perfsuite.queries.rows import UNKNOWN
+from tests.testapp.models import Author, Book
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(
+        connection.vendor in ("djongo", "mongodb"), reason="sees statements by another wrapper"
+    ),
+]
+
+LONG = 3 * (STEADY + UNLOOKED)
+
+
+def one_line() -> None:
+    for number in range(LONG):
+        Author.objects.filter(name=f"{number % 7}").exists()
+
+
+def by_number() -> None:
+    for number in range(LONG):
+        Book.objects.filter(pages=number).only("title")[:3]._fetch_all()
+
+
+def from_another_line_in_between() -> None:
+    for number in range(LONG):
+        if number % 5:
+            Author.objects.filter(name=f"{number}").exists()
+        else:
+            Author.objects.filter(name=f"{number}").exists()
+
+
+def one_line_then_another() -> None:
+    for number in range(STEADY):
+        Author.objects.filter(name=f"{number}").exists()
+    for number in range(LONG):
+        Author.objects.filter(name=f"{number}").exists()
+
+
+def deeper() -> None:
+    Author.objects.filter(name="deeper").exists()
+
+
+def from_another_depth() -> None:
+    for number in range(LONG):
+        Author.objects.filter(name=f"{number}").exists()
+        if number > STEADY + 3:
+            deeper()
+
+
+def relations() -> None:
+    for book in Book.objects.all():
+        assert book.author.name
+
+
+def owners() -> None:
+    for author in Author.objects.all():
+        author.books.filter(pages=1).exists()
+
+
+def one_owner() -> None:
+    author = Author.objects.all()[0]
+    for number in range(LONG):
+        author.books.filter(pages=number).exists()
+
+
+def counted() -> None:
+    for number in range(LONG):
+        Book.objects.filter(pages=number).count()
+
+
+def without_a_limit() -> None:
+    for number in range(LONG):
+        list(Book.objects.filter(pages=number))
+
+
+def changed() -> None:
+    for number in range(LONG):
+        Book.objects.filter(pages=number).update(title="changed")
+
+
+def by_hand() -> None:
+    with connection.cursor() as cursor:
+        for number in range(LONG):
+            cursor.execute("SELECT name FROM testapp_author WHERE name = %s", [f"{number}"])
+            cursor.execute("SELECT title FROM testapp_book WHERE pages = %s", (number,))
+            cursor.execute("SELECT title FROM testapp_book WHERE pages = 1")
+            cursor.executemany("UPDATE testapp_book SET title = %s WHERE pages = %s", [("x", number)] * 2)
+            cursor.execute("UPDATE testapp_book SET title = %s WHERE pages = %s", ("y", number))
+
+
+def failing() -> None:
+    with connection.cursor() as cursor:
+        for number in range(LONG):
+            cursor.execute("SELECT title FROM testapp_book WHERE pages = %s", (number,))
+            with suppress(OverflowError):
+                cursor.execute("SELECT title FROM testapp_book WHERE pages = %s", (2**70,))
+
+
+LOOPS: list[Callable[[], object]] = [
+    one_line, by_number, from_another_line_in_between, one_line_then_another, from_another_depth, relations, owners, one_owner,
+    counted, without_a_limit, changed, by_hand,
+]  # fmt: skip
+if connection.vendor == "sqlite":  # elsewhere a failure ends the test's transaction
+    LOOPS.append(failing)
+
+
+@pytest.fixture(autouse=True)
+def some_rows() -> None:
+    authors = [Author.objects.create(name=f"{number}") for number in range(LONG)]
+    Book.objects.bulk_create([Book(author=author, title="a", pages=n) for n, author in enumerate(authors)])
+
+
+@pytest.fixture
+def afresh() -> Iterator[Callable[[], None]]:
+    """Forget what earlier requests have taught, as a new process would."""
+
+    def forget() -> None:
+        sql._texts.clear()
+        rows.forget_texts()
+        tracing._looked_up.clear()
+
+    forget()
+    yield forget
+    forget()
+    assert not disabled_hooks
+
+
+class Short:
+    """Counts the statements that are noted in the long way."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.long = 0
+        note = sql._note
+
+        def counting(*args: Any, **kwargs: Any) -> None:
+            self.long += 1
+            note(*args, **kwargs)
+
+        monkeypatch.setattr(sql, "_note", counting)
+
+
+def noted(work: Callable[[], object]) -> list[tuple[Any, ...]]:
+    """Return what is noted of each statement, without its time; a count is told of by an object."""
+    tally = Tally()
+    token = current.set(tally)
+    try:
+        work()
+    finally:
+        current.reset(token)
+    told = []
+    for text, alias, seconds, failed, key, site, kept, of_rows in tally.held:
+        assert seconds > 0
+        if isinstance(of_rows, rows.Fetched):
+            of_rows = of_rows.rows, of_rows.count  # noqa: PLW2901
+        told.append((text, alias, failed, key, site, kept, of_rows))
+    return told
+
+
+@pytest.mark.parametrize("captured", [False, True], ids=["plain", "captured"])
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__name__)
+def test_the_short_way_notes_what_the_long_one_notes(
+    loop: Callable[[], object],
+    captured: bool,
+    afresh: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with override_settings(PERFSUITE={"QUERIES": {"CAPTURE_PARAMS": captured}}):
+        short = noted(loop), noted(loop)  # the second request knows the place
+        afresh()
+        monkeypatch.setattr(sql, "Seen", None)  # then nothing is noted shortly
+        assert short == (noted(loop), noted(loop))
+
+
+@pytest.mark.parametrize("loop", [one_line, by_number, changed], ids=lambda loop: loop.__name__)
+def test_most_of_a_loop_is_noted_shortly(
+    loop: Callable[[], object], afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = Short(monkeypatch)
+    statements = noted(loop)
+    assert ways.long < len(statements) / 2
+
+
+@pytest.mark.parametrize("loop", [counted, without_a_limit], ids=lambda loop: loop.__name__)
+def test_what_is_counted_while_it_is_fetched_is_never_noted_shortly(
+    loop: Callable[[], object], afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if loop is without_a_limit and connection.vendor == "postgresql":
+        pytest.skip("its driver knows after execute")
+    ways = Short(monkeypatch)
+    assert len(noted(loop)) == ways.long
+
+
+def test_more_rows_than_there_may_be_are_noted_in_the_long_way(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "rows", 3)
+
+    def many() -> None:
+        with connection.cursor() as cursor:
+            for number in range(LONG):
+                pages = 2 if number % 3 else LONG
+                cursor.execute("UPDATE testapp_book SET title = title WHERE pages < %s", (pages,))
+
+    ways = Short(monkeypatch)
+    told = noted(many)
+    assert [each[-1] for each in told] == [2 if number % 3 else LONG for number in range(LONG)]
+    assert LONG / 3 <= ways.long < LONG
+
+
+def test_a_long_loop_is_folded_while_it_runs(afresh: Callable[[], None]) -> None:
+    tally = Tally()
+    largest = 0
+    token = current.set(tally)
+    try:
+        for number in range(MAX_HELD + LONG):
+            Author.objects.filter(name=f"{number}").exists()
+            largest = max(largest, len(tally.held))
+    finally:
+        current.reset(token)
+    assert largest <= MAX_HELD + UNLOOKED
+    assert tally.folded_count + len(tally.held) == MAX_HELD + LONG
+    assert tally.folded_count >= MAX_HELD
+
+
+def test_a_cursor_that_tells_nothing_is_met_in_the_long_way(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[BaseException] = []
+    monkeypatch.setattr(sql.rows_guard, "failed", failures.append)
+    monkeypatch.setattr(tracing, "silent", frozenset())
+
+    class Dumb(CursorWrapper):
+        cursor = property(lambda self: 1 / 0, lambda self, value: None)
+
+    def note(number: int) -> None:
+        context = {"connection": connection, "cursor": Dumb.__new__(Dumb)}
+        sql.note_statement(lambda *_: None, "SELECT a FROM b WHERE c = %s", (number,), False, context)
+
+    told = noted(lambda: [note(number) for number in range(LONG)])
+    assert [each[-1] for each in told] == [UNKNOWN] * LONG
+    assert len(failures) == LONG
+
+
+def test_threads_that_share_a_request_lose_nothing(afresh: Callable[[], None]) -> None:
+    tally, context = Tally(), {"connection": connection, "cursor": CursorWrapper(None, connection)}
+    context["cursor"].cursor = type("Cursor", (), {"rowcount": -1})()
+
+    def work() -> None:
+        token = current.set(tally)
+        try:
+            for number in range(100):
+                sql.note_statement(lambda *_: None, "SELECT a FROM b WHERE c = %s", (number,), False, context)
+        finally:
+            current.reset(token)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tally.held) == 800
+    assert isinstance(tally.seen["SELECT a FROM b WHERE c = %s"], Seen)
