@@ -172,6 +172,8 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=0)
     parser.add_argument("--collections", type=int, default=0)
     options = parser.parse_args()
+    if not (options.writes or options.tables or options.collections):
+        parser.error("Say what to run: --tables 10000, --writes or --collections 1000.")
     clients = {BENCH: "__main__.bench"} if options.collections else {}
     common.configure(
         database(),

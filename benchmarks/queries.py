@@ -7,7 +7,7 @@ round's batches, since a machine's speed drifts over seconds. Each request bears
 How fast the machine is, a ``SELECT 1`` through Django's cursor tells. At last a million statements are sent that differ in a
 literal, and the process's memory is looked at.
 
-    python benchmarks/queries.py [--rounds 200] [--requests 24]
+    python benchmarks/queries.py [--rounds 200] [--requests 30]
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ IN = 'SELECT "shop_book"."id" FROM "shop_book" WHERE "shop_book"."id" IN ({})'
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=24, help="requests of a batch")
+    parser.add_argument("--requests", type=int, default=30, help="requests of a batch")
     parser.add_argument(
         "--statements", type=int, default=1_000_000, help="statements with a literal of their own"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Protocol
 
 from django.http import HttpRequest
@@ -86,19 +87,20 @@ class Tally:
     def take_held(self) -> list[Statement]:
         """Take the held statements out, counting them as folded."""
         taken: list[Statement] = []
-        take = self.held.popleft
         try:
-            while True:  # one by one, since another thread may be adding or taking meanwhile
-                taken.append(take())
+            # One by one until there is none, since another thread may be adding or taking meanwhile.
+            taken.extend(iter(self.held.popleft, None))
         except IndexError:
             self.folded_count += len(taken)
             self.folded_s += _seconds(taken)
         return taken
 
 
+_seconds_of: Callable[[Statement], float] = itemgetter(2)
+
+
 def _seconds(statements: Iterable[Statement]) -> float:
-    seconds: list[float] = [statement[2] for statement in statements]
-    return sum(seconds)
+    return sum(map(_seconds_of, statements))
 
 
 @dataclass

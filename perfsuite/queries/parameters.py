@@ -28,6 +28,8 @@ _plain = {
     decimal.Decimal,
 }  # fmt: skip
 _PLAIN_BASES = (int, float, uuid.UUID, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)
+# Values that can be kept as they are.
+_as_is = {int, float, bool, type(None)}
 # What cannot be compared counts as different from all others.
 _unlike = itertools.count()
 
@@ -140,13 +142,13 @@ def _ends(values: Any) -> Any:
 
 def kept(parameters: Any) -> list[Any]:
     """Return the parameters as what can be kept: plain values, texts cut, and only so many of them."""
-    values = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
-    return [_kept(value) for value in itertools.islice(values, MAX_VALUES)]
+    if type(parameters) is not tuple:
+        parameters = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
+    some = itertools.islice(parameters, MAX_VALUES)
+    return [value if type(value) in _as_is else _kept(value) for value in some]
 
 
 def _kept(value: Any) -> Any:
-    if value is None or type(value) in (int, float, bool):
-        return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if isinstance(value, str):

@@ -68,7 +68,7 @@ def note_statement(
                     came.sure = UNLOOKED if came.same > STEADY else 0
             rows = UNKNOWN if came.is_silent else context["cursor"].cursor.rowcount
             if is_there and rows <= limits.rows:
-                key = hash(params) if len(params) == 1 and params[0].__class__ is int else key_of(params)
+                key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
                 own = kept(params) if capture.on else None
                 alias = context["connection"].alias
                 held.append((came.what, alias, seconds, False, key, came.site, own, rows))

@@ -75,7 +75,7 @@ def trace(
                     site = came.compare(params)
         key = None
         if not many:  # most loops ask for a row by its number, whose key is that
-            key = hash(params) if values == 1 and params[0].__class__ is int else key_of(params)
+            key = hash(params) if values == 1 and type(params[0]) is int else key_of(params)
         return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
