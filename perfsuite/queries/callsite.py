@@ -67,15 +67,15 @@ class Seen:
     part of a walk up the stack.
 
     ``same`` counts how often in a row it came from there. Once it is steady, only each eighth is looked at: a loop goes on;
-    ``sure`` of the next are taken to come from there. ``near`` is how far note_statement() of sql.py is from that line, 0 where
-    more is to be looked at than that it is there; ``is_silent`` says that no cursor tells how many rows there are. ``count``
-    leaves out what was noted there in the short way.
+    ``sure`` of the next are taken to come from there. ``count`` counts until a place is known. note_statement() of sql.py notes
+    in a short way what comes from there again: ``near`` is how far it is from that line, 0 where more is to be looked at than
+    that it is there, and on the alias ``silent_on`` no cursor tells how many rows there are.
     Which row's manager was asked is compared until another one was: what a loop goes over changes, and a tenant does not.
     """
 
     __slots__ = (
-        "changing", "code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "is_silent", "near",
-        "owner_code", "owner_depth", "owners", "same", "site", "sure", "values", "what",
+        "changing", "code", "count", "depth", "descriptor", "descriptor_depth", "instruction", "near",
+        "owner_code", "owner_depth", "owners", "same", "silent_on", "site", "sure", "values", "what",
     )  # fmt: skip
     PLACE = attrgetter(
         "site", "code", "instruction", "depth", "descriptor", "descriptor_depth", "owner_code", "owner_depth"
@@ -100,7 +100,7 @@ class Seen:
         # That it comes from a known place is its first look there.
         self.same = 0 if self.code is None else -1
         self.sure = self.near = 0
-        self.is_silent = False
+        self.silent_on: str | None = None
         self.owners: dict[Site, object] | None = None
         # Of each site the hashes of the first parameters, and the places of those that were the same since.
         self.values: dict[Site, tuple[tuple[Any, ...], tuple[int, ...]]] = {}
@@ -206,8 +206,8 @@ class Seen:
         self.site = site
 
 
-class Watched(Seen):
-    """The same of a text whose cursor is looked at each time (rows.py), so that there is no short way."""
+class SeenAtLength(Seen):
+    """The same where there is no short way: the cursor is looked at each time (rows.py), or it is no SQL with parameters."""
 
     __slots__ = ()
 

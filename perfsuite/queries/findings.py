@@ -100,24 +100,27 @@ class Batch:
                 self._pattern = pattern
             self._seconds.append(columns.seconds if columns is not None else [each[2] for each in statements])
             self._tally = tally
+            return self._repeated
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
-        return self._repeated
+            return set()
 
     def close(self) -> None:
         """Sight what was taken and not sighted yet. Never raises."""
         found, seconds = self._found, self._seconds
         self._pattern, self._found, self._seconds, self._repeated = None, [], [], set()
-        try:
-            for each, places in found:
-                took_s = [sum(one if places is None else [one[place] for place in places]) for one in seconds]
-                share = each.saving_s / each.seconds if each.seconds else 0.0
-                last = each._replace(seconds=took_s[-1], saving_s=share * took_s[-1])
-                evidence = {"count": last.count, "distinct": last.distinct, "us": round(last.seconds * 1e6)}
-                others_us = [share * each_s * 1e6 for each_s in took_s[:-1]]
-                _sight(last, self.route, advise(last), evidence, request_id(self._tally), others_us)
-        except Exception as exc:  # noqa: BLE001 - the guard's
-            guard.failed(exc)
+        for each, places in found:
+            try:
+                self._sight(each, places, seconds)
+            except Exception as exc:  # noqa: BLE001 - the guard's
+                guard.failed(exc)
+
+    def _sight(self, found: Found, places: list[int] | None, seconds: list[Sequence[float]]) -> None:
+        took_s = [sum(one if places is None else [one[place] for place in places]) for one in seconds]
+        last = found._replace(seconds=took_s[-1], saving_s=found.spared * took_s[-1])
+        evidence = {"count": last.count, "distinct": last.distinct, "us": round(last.seconds * 1e6)}
+        others_us = [found.spared * each_s * 1e6 for each_s in took_s[:-1]]
+        _sight(last, self.route, advise(last), evidence, request_id(self._tally), others_us)
 
     def _search(
         self, statements: Sequence[Any], shape_of: Callable[[Any, str], Shape], is_request: bool

@@ -180,11 +180,14 @@ class _Line(Seen):
 
 
 class _EachLine(dict[Any, Any]):
-    """What a tally has seen, with the line looked up of each statement and not only of what comes again and again."""
+    """What a tally has seen, with the line looked up of each statement and not only of what comes again and again.
+
+    Who asks without a default only looks whether something is there, and adds nothing.
+    """
 
     def get(self, key: Any, default: Any = None) -> Any:
         line = super().get(key)
-        if line is None:
+        if line is None and default is not None:
             line = self[key] = _Line()
         return line
 

@@ -87,7 +87,7 @@ class Found(NamedTuple):
     """One finding in one request; ``saving_s`` is what the request would have been spared, estimated.
 
     ``kind`` is "n_plus_one", "duplicate" or "chatty"; the last is about the request, and has no shape. ``statements`` are those
-    that it is about.
+    that it is about, and ``spared`` is the share of their time that ``saving_s`` is.
     """
 
     kind: str
@@ -99,6 +99,7 @@ class Found(NamedTuple):
     seconds: float
     saving_s: float
     statements: Sequence[Statement] = ()
+    spared: float = 0.0
 
 
 def findings_of(
@@ -118,8 +119,9 @@ def findings_of(
         rest = sum(1 for each in statements if _counts(shape_of(each[0], each[1]))) - explained
         if rest > limits.chatty_count:
             seconds = sum(each[2] for each in statements)
-            saving_s = seconds * (rest - limits.chatty_count) / len(statements)
-            found.append(Found(CHATTY, Shape("", ""), "", NOWHERE, rest, rest, seconds, saving_s, statements))
+            spared = (rest - limits.chatty_count) / len(statements)
+            about = CHATTY, Shape("", ""), "", NOWHERE, rest, rest
+            found.append(Found(*about, seconds, seconds * spared, statements, spared))
     return found
 
 
@@ -288,8 +290,9 @@ def _found(
 ) -> Found:
     # One statement remains of an N+1, and one for each of the different ones of duplicates.
     count, remain = len(statements), 1 if kind == "n_plus_one" else distinct
-    saving_s = seconds * (count - remain) / count
-    return Found(kind, group.shape, group.alias, site, count, distinct, seconds, saving_s, statements)
+    spared = (count - remain) / count
+    about = kind, group.shape, group.alias, site, count, distinct
+    return Found(*about, seconds, seconds * spared, statements, spared)
 
 
 # What a statement is

@@ -30,8 +30,8 @@ _GROUPED = re.compile(r"\bGROUP BY\b", re.IGNORECASE)
 
 # Of the texts that came before: those whose cursor is worth a closer look, and of these the counts.
 watched: set[str] = set()
-# Those of which no cursor says how many rows there are.
-silent: set[str] = set()
+# Those of which no cursor says how many rows there are, by the alias where that is so.
+silent: dict[str, str] = {}
 _counts: set[str] = set()
 
 
@@ -54,7 +54,7 @@ def watch_text(text: str, connection: Any) -> None:
     elif connection.vendor != "postgresql" and _SELECT.match(text) and is_unlimited(text):
         watched.add(text)
     elif connection.vendor == "sqlite" and text.startswith("SELECT "):
-        silent.add(text)
+        silent[text] = connection.alias
 
 
 def forget_texts() -> None:

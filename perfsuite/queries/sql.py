@@ -27,10 +27,14 @@ from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_tex
 from perfsuite.queries.rows import guard as rows_guard
 from perfsuite.queries.statements import began, fold_statements, guard
 from perfsuite.queries.tracing import capture, trace
+from perfsuite.queries.tracing import guard as tracing_guard
 from perfsuite.queries.translation import note_djongo_statement
 
 # What is there with the wrapper, and not without it.
 HOOKS = (connecting, loading, outside)
+
+# With so many, the next statement has them folded.
+ALMOST_FULL = MAX_HELD - 1
 
 # Django writes each statement anew; one that came before is held as the text that it was then, so that the new one's memory
 # is free again at once. That halves what noting a statement costs.
@@ -58,22 +62,23 @@ def note_statement(
     try:
         held = tally.held
         came = tally.seen.get(sql) if params.__class__ is tuple and params and not many else None
-        if came.__class__ is Seen:
-            if is_there := came.sure:
-                came.sure = is_there - 1
-            elif came.near and len(params) == 1 and len(held) < MAX_HELD:
+        if came.__class__ is Seen and 0 < len(held) < ALMOST_FULL:
+            sure, same = came.sure, came.same
+            if not sure and came.near and len(params) == 1 and tracing_guard.on:
                 frame = _getframe(came.near)
-                if is_there := frame.f_code is came.code and frame.f_lasti == came.instruction:
-                    came.same += 1
-                    came.sure = UNLOOKED if came.same > STEADY else 0
-            rows = UNKNOWN if came.is_silent else context["cursor"].cursor.rowcount
-            if is_there and rows <= limits.rows:
-                key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
-                own = kept(params) if capture.on else None
+                if frame.f_code is came.code and frame.f_lasti == came.instruction:
+                    same += 1
+                    sure = 1 + UNLOOKED if same > STEADY else 1
+            if sure:
                 alias = context["connection"].alias
-                held.append((came.what, alias, seconds, False, key, came.site, own, rows))
-                return result
-    except Exception:  # noqa: BLE001, S110 - the long way meets it again, and counts it
+                rows = UNKNOWN if came.silent_on == alias else context["cursor"].cursor.rowcount
+                if rows <= limits.rows:
+                    key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
+                    own = kept(params) if capture.on else None
+                    held.append((came.what, alias, seconds, False, key, came.site, own, rows))
+                    came.sure, came.same = sure - 1, same
+                    return result
+    except Exception:  # noqa: BLE001, S110 - a shorter stack, or what the long way meets again and counts
         pass
     _note(tally, sql, params, many, context, seconds, failed=False)
     return result
@@ -99,7 +104,7 @@ def _note(
             rows_guard.failed(exc)
         key, site, own = trace(tally, text, alias, params, many, seconds, failed)
         held.append((text, alias, seconds, failed, key, site, own, rows))
-        if len(held) >= MAX_HELD:  # or a few more, of a loop
+        if len(held) >= MAX_HELD:
             fold_statements((tally,), tally.route())
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)

@@ -228,7 +228,7 @@ def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
 def _take_one(tally: Tally, batch: findings.Batch) -> Taken:
     statements, repeated = tally.take_held(), NONE
     # Only commands, and what djongo makes into some, are noted otherwise.
-    is_sql = statements and not tally.commands and len(statements[0]) == WIDTH
+    is_sql = not tally.commands and set(map(len, statements)) == {WIDTH}
     columns = columns_of(statements) if is_sql else None
     if may_find(tally) and findings.may_hold_findings(tally, statements):
         settled, shapes = (statements, shape_of) if columns is not None else plain(statements)

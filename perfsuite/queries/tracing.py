@@ -12,7 +12,7 @@ from typing import Any
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
 from perfsuite.metrics.request import Tally, prompt
-from perfsuite.queries.callsite import Seen, Watched, site_of_caller
+from perfsuite.queries.callsite import Seen, SeenAtLength, site_of_caller
 from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.mongo_values import Key, kept_of_command, key_of_command
@@ -63,7 +63,7 @@ def trace(
                 site = _look_up(what)
         else:
             if came.__class__ is int:
-                came = _third(tally, what)
+                came = _third(tally, what, bool(params) and text not in watched)
             else:
                 came.count += 1
             if came.sure:
@@ -110,12 +110,12 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
         return UNTRACED
 
 
-def _third(tally: Tally, what: Any) -> Seen:
+def _third(tally: Tally, what: Any, is_short: bool = False) -> Seen:
     """Begin to follow from where something comes that comes the third time."""
-    tally.seen[what] = seen = Watched(what) if what in watched else Seen(what)
+    tally.seen[what] = seen = Seen(what) if is_short else SeenAtLength(what)
     tally.seen[REPEATED] = 1
     seen.count = FROM
-    seen.is_silent = what in silent
+    seen.silent_on = silent.get(what)
     return seen
 
 

@@ -118,6 +118,8 @@ QUICK: Request = [(GET, ONE, 0.00005, number, LINE) for number in range(12)]
 # Only some of the statements are what is found.
 AND_MORE: Request = [*N_PLUS_ONE, (WRITE, ONE, 0.003, 1, OTHER_LINE), (OTHER, ONE, 0.002, 1, OTHER_LINE)]
 QUICKER: Request = [*QUICK, (WRITE, ONE, 0.001, 1, OTHER_LINE), (OTHER, ONE, 0.001, 1, OTHER_LINE)]
+# By a clock that stood still.
+IN_NO_TIME: Request = [(GET, ONE, 0.0, number, LINE) for number in range(12)]
 MANY: Request = [(f"SELECT {number} FROM a{number}", ONE, 0.0001, number, LINE) for number in range(60)]
 
 
@@ -132,6 +134,7 @@ MANY: Request = [(f"SELECT {number} FROM a{number}", ONE, 0.0001, number, LINE) 
 @example(requests=[N_PLUS_ONE, OTHERS])
 @example(requests=[AND_MORE, QUICKER])
 @example(requests=[MANY, MANY])
+@example(requests=[IN_NO_TIME, N_PLUS_ONE])
 @given(requests=routes())
 def test_requests_come_together_to_what_each_comes_to_by_itself(
     requests: list[Request], monkeypatch: pytest.MonkeyPatch
@@ -182,3 +185,17 @@ def test_a_search_that_fails_costs_the_other_requests_nothing(monkeypatch: pytes
     batch.close()
     assert [type(each) for each in failures] == [ZeroDivisionError]
     assert [each.kind for each in seen] == ["n_plus_one", "n_plus_one"]
+
+
+def test_one_finding_that_cannot_be_told_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    failures: list[BaseException] = []
+    monkeypatch.setattr(findings.guard, "failed", failures.append)
+    advise = findings.advise
+    monkeypatch.setattr(findings, "advise", lambda found: advise(found) if seen or failures else 1 / 0)
+    batch = Batch("/list/")
+    statements = noted([*N_PLUS_ONE, *OTHERS])
+    batch.tell(Tally(), statements, shape_of, columns_of(statements))
+    batch.close()
+    assert (len(seen), len(failures)) == (1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from perfsuite.metrics.guard import disabled_hooks
 from perfsuite.metrics.request import MAX_HELD, Tally, current
 from perfsuite.queries import rows, sql, tracing
 from perfsuite.queries.callsite import STEADY, UNLOOKED, Seen
+from perfsuite.queries.fingerprint import MAX_SQL_CHARS
+from perfsuite.queries.following import Block, Followed
 from perfsuite.queries.limits import limits
 from perfsuite.queries.rows import UNKNOWN
 from tests.testapp.models import Author, Book
@@ -226,18 +229,36 @@ def test_more_rows_than_there_may_be_are_noted_in_the_long_way(
     assert LONG / 3 <= ways.long < LONG
 
 
-def test_a_long_loop_is_folded_while_it_runs(afresh: Callable[[], None]) -> None:
+TEXT = "SELECT a FROM b WHERE c = %s LIMIT 1"
+
+
+class Cursor:
+    """What a driver tells after a statement."""
+
+    def __init__(self, rowcount: int = -1) -> None:
+        self.cursor = SimpleNamespace(rowcount=rowcount)
+
+
+def note(number: int, text: str = TEXT, alias: str = "default", rowcount: int = -1) -> None:
+    """Note a statement that no database runs."""
+    on = SimpleNamespace(alias=alias, vendor="sqlite" if rowcount < 0 else "postgresql")
+    context = {"connection": on, "cursor": Cursor(rowcount)}
+    sql.note_statement(lambda *_: None, text, (number,), False, context)
+
+
+@pytest.mark.parametrize("texts", [1, 60, 100])
+def test_a_long_loop_is_folded_while_it_runs(texts: int, afresh: Callable[[], None]) -> None:
     tally = Tally()
     largest = 0
     token = current.set(tally)
     try:
-        for number in range(MAX_HELD + LONG):
-            Author.objects.filter(name=f"{number}").exists()
+        for number in range(3 * MAX_HELD):
+            note(number, f"SELECT a FROM b{number % texts} WHERE c = %s LIMIT 1")
             largest = max(largest, len(tally.held))
     finally:
         current.reset(token)
-    assert largest <= MAX_HELD + UNLOOKED
-    assert tally.folded_count + len(tally.held) == MAX_HELD + LONG
+    assert largest < MAX_HELD
+    assert tally.folded_count + len(tally.held) == 3 * MAX_HELD
     assert tally.folded_count >= MAX_HELD
 
 
@@ -246,7 +267,7 @@ def test_a_cursor_that_tells_nothing_is_met_in_the_long_way(
 ) -> None:
     failures: list[BaseException] = []
     monkeypatch.setattr(sql.rows_guard, "failed", failures.append)
-    monkeypatch.setattr(tracing, "silent", frozenset())
+    monkeypatch.setattr(tracing, "silent", {})
 
     class Dumb(CursorWrapper):
         cursor = property(lambda self: 1 / 0, lambda self, value: None)
@@ -258,6 +279,73 @@ def test_a_cursor_that_tells_nothing_is_met_in_the_long_way(
     told = noted(lambda: [note(number) for number in range(LONG)])
     assert [each[-1] for each in told] == [UNKNOWN] * LONG
     assert len(failures) == LONG
+
+
+def test_where_one_database_says_nothing_of_rows_another_may(afresh: Callable[[], None]) -> None:
+    def both() -> None:
+        for number in range(LONG):
+            note(number)
+            note(number, TEXT, "replica", 1)
+
+    assert [each[-1] for each in noted(both)] == [UNKNOWN, 1] * LONG
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts rows while they are fetched")
+def test_a_text_that_looks_like_the_shape_of_others_is_still_counted(afresh: Callable[[], None]) -> None:
+    def work() -> None:
+        with connection.cursor() as cursor:
+            for number in range(6):
+                cursor.execute(f"SELECT title FROM testapp_book WHERE pages = {number}")
+            for number in range(LONG):
+                cursor.execute("SELECT title FROM testapp_book WHERE pages = ?", (number,))
+                cursor.fetchall()
+
+    assert [each[-1] for each in noted(work)[6:]] == [(1, None)] * LONG
+
+
+def test_a_run_is_counted_again_that_was_folded_between_two_statements(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[Tally] = []
+    monkeypatch.setattr(sql, "began", began.append)
+    tally = Tally()
+    token = current.set(tally)
+    try:
+        for number in range(LONG):
+            note(number)
+        tally.take_held()  # the flusher's thread, which has not come to forget what was seen
+        for number in range(LONG):
+            note(number)
+    finally:
+        current.reset(token)
+    assert len(began) == 2
+
+
+def test_nothing_is_looked_at_any_more_where_that_has_failed_too_often(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> None:
+        for number in range(STEADY):
+            note(number)
+        monkeypatch.setattr(tracing.guard, "on", False)
+        for number in range(LONG):
+            note(number)
+
+    told = noted(work)
+    assert {each[3:6] for each in told[STEADY:]} == {tracing.UNTRACED}
+
+
+def test_what_is_followed_keeps_no_long_texts(afresh: Callable[[], None]) -> None:
+    block = Block(Followed())
+    block.begin()
+    try:
+        tally = current.get()
+        assert tally is not None
+        for number in range(STEADY):
+            note(number, f"SELECT '{'x' * 1_000_000}' FROM b WHERE c = %s -- {number}")
+        assert max(map(len, tally.seen)) <= MAX_SQL_CHARS
+    finally:
+        block.end()
 
 
 def test_threads_that_share_a_request_lose_nothing(afresh: Callable[[], None]) -> None:
