@@ -88,7 +88,8 @@ class Tally:
         """Take the held statements out, counting them as folded."""
         taken: list[Statement] = []
         try:
-            # One by one until there is none, since another thread may be adding or taking meanwhile.
+            # One by one until there is none, since another thread may be adding or taking meanwhile; the list keeps what came
+            # before the error.
             taken.extend(iter(self.held.popleft, None))
         except IndexError:
             self.folded_count += len(taken)

@@ -69,11 +69,11 @@ class Batch:
     def __init__(self, route: str) -> None:
         self.route = route
         self._pattern: Pattern | None = None
+        self._tally: Tally
         # Of each found the places of its statements, None for all; and the times of the statements of each request, the last of
-        # which is ``_tally``'s.
+        # which is ``_tally``'s, where there may be several.
         self._found: list[tuple[Found, list[int] | None]] = []
         self._seconds: list[Sequence[float]] = []
-        self._tally = Tally()
         self._repeated: set[tuple[Shape, str]] = set()
 
     # Hot path: benchmarks/overhead.py
@@ -98,8 +98,8 @@ class Batch:
                 self.close()
                 self._search(statements, shape_of, is_request)
                 self._pattern = pattern
-            self._seconds.append(columns.seconds if columns is not None else [each[2] for each in statements])
             self._tally = tally
+            self._seconds.append(columns.seconds if columns is not None else ())
             return self._repeated
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
@@ -116,8 +116,10 @@ class Batch:
                 guard.failed(exc)
 
     def _sight(self, found: Found, places: list[int] | None, seconds: list[Sequence[float]]) -> None:
-        took_s = [sum(one if places is None else [one[place] for place in places]) for one in seconds]
-        last = found._replace(seconds=took_s[-1], saving_s=found.spared * took_s[-1])
+        took_s, last = [found.seconds], found
+        if len(seconds) > 1:
+            took_s = [sum(one if places is None else [one[place] for place in places]) for one in seconds]
+            last = found._replace(seconds=took_s[-1], saving_s=found.spared * took_s[-1])
         evidence = {"count": last.count, "distinct": last.distinct, "us": round(last.seconds * 1e6)}
         others_us = [found.spared * each_s * 1e6 for each_s in took_s[:-1]]
         _sight(last, self.route, advise(last), evidence, request_id(self._tally), others_us)
@@ -126,6 +128,7 @@ class Batch:
         self, statements: Sequence[Any], shape_of: Callable[[Any, str], Shape], is_request: bool
     ) -> None:
         numbers: dict[int, int] = {}
+        made: list[tuple[Found, list[int] | None]] = []
         for found in findings_of(statements, shape_of, limits()):
             if found.kind == CHATTY and not is_request:
                 continue
@@ -133,8 +136,8 @@ class Batch:
             if len(found.statements) != len(statements):
                 numbers = numbers or {id(each): place for place, each in enumerate(statements)}
                 places = [numbers[id(each)] for each in found.statements]
-            self._found.append((found._replace(statements=()), places))
-            self._repeated.add((found.shape, found.alias))
+            made.append((found, places))
+        self._found, self._repeated = made, {(found.shape, found.alias) for found, _ in made}
 
 
 def tell_slow(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any], slow_s: float) -> None:

@@ -81,7 +81,7 @@ NONE: set[tuple[Shape, str]] = set()
 
 
 class Taken(NamedTuple):
-    """A tally with its statements, by columns too where all are SQL's, and those of them that are told as repetitions."""
+    """A tally with its statements, by columns too if it is one of several of SQL alone, and those told as repetitions."""
 
     tally: Tally
     statements: list[Any]
@@ -214,7 +214,7 @@ def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
     try:
         for tally in tallies:
             if tally.held:
-                taken = _take_one(tally, batch)
+                taken = _take_one(tally, batch, len(tallies) > 1)
                 every.append(taken)
                 tally.seen.clear()
                 _look_at(taken, route)
@@ -225,11 +225,11 @@ def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
     return every
 
 
-def _take_one(tally: Tally, batch: findings.Batch) -> Taken:
+def _take_one(tally: Tally, batch: findings.Batch, is_of_several: bool) -> Taken:
     statements, repeated = tally.take_held(), NONE
-    # Only commands, and what djongo makes into some, are noted otherwise.
-    is_sql = not tally.commands and set(map(len, statements)) == {WIDTH}
-    columns = columns_of(statements) if is_sql else None
+    # Of one request alone, columns cost more than they save. Only commands, and what djongo makes into some, are noted otherwise.
+    has_columns = is_of_several and not tally.commands and set(map(len, statements)) == {WIDTH}
+    columns = columns_of(statements) if has_columns else None
     if may_find(tally) and findings.may_hold_findings(tally, statements):
         settled, shapes = (statements, shape_of) if columns is not None else plain(statements)
         repeated = batch.tell(tally, settled, shapes, columns, is_request(tally))

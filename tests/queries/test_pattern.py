@@ -13,12 +13,15 @@ from perfsuite.metrics import sightings
 from perfsuite.metrics.guard import disabled_hooks
 from perfsuite.metrics.request import Tally
 from perfsuite.metrics.sightings import Sighting
-from perfsuite.queries import findings
+from perfsuite.queries import dialects, findings, kinds
 from perfsuite.queries.findings import Batch
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.pattern import columns_of, pattern_of
 from perfsuite.queries.repeats import Site
+from perfsuite.queries.rows import Fetched
+from perfsuite.queries.statements import fold_statements
 from tests.queries.test_repeats import GET, LINE, OTHER, OTHER_LINE, WRITE, shape_of
+from tests.recorded import Recorded
 
 ONE, TWO = "default", "replica"
 # The same shape as GET in another text, as of a name that was written into it.
@@ -181,10 +184,11 @@ def test_a_search_that_fails_costs_the_other_requests_nothing(monkeypatch: pytes
 
     assert len(tell(N_PLUS_ONE)) == 1
     assert tell(DUPLICATE, shapes=lambda text, alias: 1 / 0) == set()
+    assert len(tell(DUPLICATE)) == 1
     assert len(tell(N_PLUS_ONE)) == 1
     batch.close()
     assert [type(each) for each in failures] == [ZeroDivisionError]
-    assert [each.kind for each in seen] == ["n_plus_one", "n_plus_one"]
+    assert [each.kind for each in seen] == ["n_plus_one", "duplicate", "n_plus_one"]
 
 
 def test_one_finding_that_cannot_be_told_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,3 +203,35 @@ def test_one_finding_that_cannot_be_told_costs_the_others_nothing(monkeypatch: p
     batch.tell(Tally(), statements, shape_of, columns_of(statements))
     batch.close()
     assert (len(seen), len(failures)) == (1, 1)
+
+
+def test_what_is_counted_of_several_is_what_is_counted_of_each(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(dialects._known, TWO, dialects.STANDARD)
+    many = [(GET, ONE, 0.001 * number, False, number, LINE, None, 1) for number in range(4)]
+    statements = {
+        "alike": [(GET, ONE, 0.001, False, number, LINE, None, -1) for number in range(4)],
+        "rows": many,
+        "two texts": [*many, (WRITE, ONE, 0.002, False, 1, None, None, 3)],
+        "two aliases": [*many, (GET, TWO, 0.002, False, 1, None, None, 1)],
+        "slow": [*many, (GET, ONE, 0.9, False, 9, None, None, -1)],
+        "failed": [*many, (GET, ONE, 0.004, True, 9, None, None, -1)],
+        "fetched": [*many, (GET, ONE, 0.004, False, 9, None, None, Fetched(7))],
+    }
+
+    def folded(*of: str, into: str) -> None:
+        tallies = [Tally() for _ in of]
+        for tally, name in zip(tallies, of, strict=True):
+            tally.held.extend(statements[name])
+        fold_statements(tallies, into)
+
+    folded(*statements, into="/together/")
+    for name in statements:
+        folded(name, into="/each/")
+    for kind in (kinds.FINGERPRINT, kinds.ROWS, kinds.SLOW, kinds.FAILED):
+        of_route = {route: set[Any]() for route in ("/together/", "/each/")}
+        for labels in recorded.labels(kind):
+            values = recorded.count(kind, *labels), round(recorded.sum(kind, *labels), 3)
+            of_route[labels[-1]].add((labels[:-1], values))
+        assert of_route["/together/"] == of_route["/each/"] != set()
