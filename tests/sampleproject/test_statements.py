@@ -79,9 +79,12 @@ clock.epoch -= clock.epoch % 60
 client = Client(SERVER_NAME="localhost")
 TEAM, SEARCH = "/t/cedar/team/", "/t/cedar/search/?q=the"
 
-def serve(times):
-    for path in (TEAM, SEARCH) * times + ("/", "/t/cedar/", "/t/cedar/pages/", "/t/cedar/api/suggest/?q=str"):
+def visit(times):
+    for path in (TEAM, SEARCH, "/", "/t/cedar/", "/t/cedar/pages/", "/t/cedar/api/suggest/?q=str") * times:
         assert client.get(path).status_code == 200
+
+def serve(times):
+    visit(times)
     wait(60)
 
 def wait(seconds):
@@ -93,16 +96,18 @@ def wait(seconds):
 def told(state):
     return [[row.kind, row.route, row.evidence["last"]["advice"], row.site] for row in findings(state)]
 
-# The small site has few pages; of more, a search takes as much longer as on the site of the demo.
+# The small site has few pages; of more, a search takes as much longer as on the site of the demo. Nobody of the team wrote them.
 copied = [Page(**{field.attname: getattr(page, field.attname) for field in Page._meta.fields if not field.primary_key})
-          for page in Page.objects.filter(tenant__slug="cedar") for _ in range(12)]
+          for page in Page.objects.filter(tenant__slug="cedar") for _ in range(50)]
 for number, page in enumerate(copied):
-    page.slug = f"copy-{number}"
+    page.slug, page.author_id = f"copy-{number}", None
 Page.objects.bulk_create(copied)
 
-# By half a millisecond, which its searches take on any machine.
-options = {**settings.PERFSUITE, "QUERIES": {**settings.PERFSUITE["QUERIES"], "SLOW_QUERY_MS": 0.5}}
-override_settings(PERFSUITE=options).enable()
+# On a busy machine anything may be slow once, so what a page asks before it is kept would be a finding: it ran that once.
+options = {**settings.PERFSUITE, "QUERIES": {**settings.PERFSUITE["QUERIES"], "SLOW_QUERY_MS": 60_000}}
+with override_settings(PERFSUITE=options):
+    visit(1)
+    assert flush()
 for _ in range(2):
     serve(8)
 first = told("open")
