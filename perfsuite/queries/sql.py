@@ -26,7 +26,7 @@ from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_text, watched
 from perfsuite.queries.rows import guard as rows_guard
 from perfsuite.queries.statements import began, fold_statements, guard
-from perfsuite.queries.tracing import capture, trace
+from perfsuite.queries.tracing import FROM, capture, settled, trace
 from perfsuite.queries.tracing import guard as tracing_guard
 from perfsuite.queries.translation import note_djongo_statement
 
@@ -47,10 +47,8 @@ def note_statement(
 ) -> Any:
     """Run a statement and note it in the tally of the request in hand, if there is one."""
     tally = current.get()
-    if tally is None or tally.closed or not guard.on:
-        tally = tally_of(tally)
-        if tally is None:
-            return execute(sql, params, many, context)
+    if (tally is None or tally.closed or not guard.on) and (tally := tally_of(tally)) is None:
+        return execute(sql, params, many, context)
     started = perf_counter()
     try:
         result = execute(sql, params, many, context)
@@ -58,10 +56,10 @@ def note_statement(
         _note(tally, sql, params, many, context, perf_counter() - started, failed=True)
         raise
     seconds = perf_counter() - started
-    # The short way of what a loop runs, which comes from where it came from before.
     try:
         held = tally.held
         came = tally.seen.get(sql) if params.__class__ is tuple and params and not many else None
+        # The short way of what a loop runs, which comes from where it came from before, and that of what comes alone.
         if came.__class__ is Seen and 0 < len(held) < ALMOST_FULL:
             sure, same = came.sure, came.same
             if not sure and came.near and len(params) == 1 and tracing_guard.on:
@@ -78,10 +76,33 @@ def note_statement(
                     held.append((came.what, alias, seconds, False, key, came.site, own, rows))
                     came.sure, came.same = sure - 1, same
                     return result
+        elif sql in settled and _note_settled(tally, sql, params, many, context, seconds):
+            return result
     except Exception:  # noqa: BLE001, S110 - a shorter stack, or what the long way meets again and counts
         pass
     _note(tally, sql, params, many, context, seconds, failed=False)
     return result
+
+
+# Hot path: benchmarks/overhead.py
+def _note_settled(
+    tally: Tally, sql: Any, params: Any, many: bool, context: dict[str, Any], seconds: float
+) -> bool:
+    """Note what its request runs for the first or second time, if nothing is to be looked at; return whether it is noted."""
+    held, came = tally.held, tally.seen.get(sql, 0)
+    if params.__class__ is not tuple or not params or many or came.__class__ is not int or came >= FROM - 1:
+        return False
+    rows = context["cursor"].cursor.rowcount
+    if rows > limits.rows or seconds >= prompt.from_s or len(held) >= ALMOST_FULL or not tracing_guard.on:
+        return False
+    text = settled[sql]
+    key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
+    own = kept(params) if capture.on else None
+    if not held:
+        began(tally)
+    held.append((text, context["connection"].alias, seconds, False, key, None, own, rows))
+    tally.seen[text] = came + 1
+    return True
 
 
 # Hot path: benchmarks/overhead.py

@@ -33,6 +33,9 @@ UNTRACED: Traced = (None, None, None)
 
 guard = Guard("queries.tracing")
 _looked_up: set[Any] = set()
+# Of these, by themselves, the texts that have parameters and whose rows tell nothing more: there is nothing to be looked at the
+# first two times that one comes in a request.
+settled: dict[str, str] = {}
 
 
 class Capture:
@@ -61,6 +64,8 @@ def trace(
             tally.seen[what] = came + 1
             if what not in _looked_up or failed or seconds >= prompt.from_s:
                 site = _look_up(what)
+            elif params and text not in watched:
+                settled[text] = text
         else:
             if came.__class__ is int:
                 came = _third(tally, what, bool(params) and text not in watched)
@@ -127,6 +132,7 @@ def _look_up(what: Any) -> Site | None:
 
 def _start_afresh() -> Sequence[Observation]:
     _looked_up.clear()
+    settled.clear()
     return ()
 
 

@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from django.test import override_settings
 
 from perfsuite.metrics.guard import disabled_hooks
-from perfsuite.metrics.request import MAX_HELD, Tally, current
+from perfsuite.metrics.request import MAX_HELD, Tally, current, prompt
 from perfsuite.queries import callsite, rows, sql, tracing
 from perfsuite.queries.callsite import STEADY, UNLOOKED, Seen
 from perfsuite.queries.fingerprint import MAX_SQL_CHARS
@@ -110,6 +110,16 @@ def by_hand() -> None:
             cursor.execute("UPDATE testapp_book SET title = %s WHERE pages = %s", ("y", number))
 
 
+def a_few_of_each() -> None:
+    for times in (1, 2, 3):
+        for number in range(times):
+            Book.objects.filter(pages=number, title=f"{times}")[:times]._fetch_all()
+            Book.objects.filter(pages=number)[: times + 3]._fetch_all()
+            Book.objects.filter(pages=number).count()
+            Book.objects.filter(pages=number).update(title="changed")
+            list(Book.objects.filter(pages=number))
+
+
 def failing() -> None:
     with connection.cursor() as cursor:
         for number in range(LONG):
@@ -120,7 +130,7 @@ def failing() -> None:
 
 LOOPS: list[Callable[[], object]] = [
     one_line, by_number, from_another_line_in_between, one_line_then_another, from_another_depth, relations, owners, one_owner,
-    counted, without_a_limit, changed, by_hand,
+    counted, without_a_limit, changed, by_hand, a_few_of_each,
 ]  # fmt: skip
 if connection.vendor == "sqlite":  # elsewhere a failure ends the test's transaction
     LOOPS.append(failing)
@@ -139,7 +149,7 @@ def afresh() -> Iterator[Callable[[], None]]:
     def forget() -> None:
         sql._texts.clear()
         rows.forget_texts()
-        tracing._looked_up.clear()
+        tracing._start_afresh()
         callsite._known.clear()
 
     forget()
@@ -191,6 +201,7 @@ def test_the_short_way_notes_what_the_long_one_notes(
         short = noted(loop), noted(loop)  # the second request knows the place
         afresh()
         monkeypatch.setattr(sql, "Seen", None)  # then nothing is noted shortly
+        monkeypatch.setattr(sql, "settled", {})
         assert short == (noted(loop), noted(loop))
 
 
@@ -201,6 +212,77 @@ def test_most_of_a_loop_is_noted_shortly(
     ways = Short(monkeypatch)
     statements = noted(loop)
     assert ways.long < len(statements) / 2
+
+
+def test_what_came_in_another_request_is_noted_shortly_from_the_first_time_on(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once() -> None:
+        for limit in range(1, LONG):
+            Author.objects.filter(name=f"{limit}")[:limit]._fetch_all()
+
+    def each_anew() -> None:
+        once()
+        once()
+
+    ways, began = Short(monkeypatch), list[Tally]()
+    first = noted(each_anew)
+    assert ways.long == len(first)
+    monkeypatch.setattr(sql, "began", began.append)
+    second = noted(each_anew)
+    assert len(began) == 1
+    assert ways.long == len(first)
+    assert [each[:4] for each in second] == [each[:4] for each in first]
+    assert {each[4] for each in second} == {None}
+    tracing._start_afresh()  # what a flush does: the line of each is looked up once more
+    assert noted(each_anew) == first
+
+
+def test_texts_with_values_of_their_own_are_not_remembered_by_themselves(afresh: Callable[[], None]) -> None:
+    def work() -> None:
+        with connection.cursor() as cursor:
+            for number in range(LONG):
+                cursor.execute(f"SELECT title FROM testapp_book WHERE pages = {number} LIMIT 1")
+
+    noted(work)
+    assert not tracing.settled
+
+
+@pytest.mark.parametrize("why", ["slow", "many rows", "guard off", "almost full", "many", "a list", "again"])
+def test_what_came_in_another_request_is_noted_in_the_long_way_where_there_is_something_to_look_at(
+    why: str, afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted(lambda: [note(number) for number in range(2)])
+    ways = Short(monkeypatch)
+    noted(lambda: note(0))
+    assert ways.long == 0
+    rowcount, params, many = -1, (0,), False
+    if why == "slow":
+        monkeypatch.setattr(prompt, "from_s", 0.0)
+    elif why == "many rows":
+        rowcount = limits.rows + 1
+    elif why == "guard off":
+        monkeypatch.setattr(tracing.guard, "on", False)
+    elif why == "almost full":
+        monkeypatch.setattr(sql, "ALMOST_FULL", 0)
+    elif why == "many":
+        many = True
+    elif why == "a list":
+        params = [0]  # type: ignore[assignment]
+
+    def work() -> None:
+        for _ in range(2 if why == "again" else 0):
+            note(0)
+        context = {
+            "connection": SimpleNamespace(alias="default", vendor="sqlite"),
+            "cursor": Cursor(rowcount),
+        }
+        sql.note_statement(lambda *_: None, TEXT, params, many, context)
+
+    last = noted(work)[-1]
+    assert ways.long == 1
+    assert (last[4] is None) == (why not in ("slow", "again"))
+    assert (last[3] is None) == (why in ("guard off", "many"))
 
 
 # PostgreSQL's driver knows after ``execute`` how many rows there are.
