@@ -136,6 +136,7 @@ def _sight_missing_indexes(series: Sequence[Labels], plan: Plan) -> None:
         if fact not in read_whole and ("keys" not in advice or left > MOST_LEFT):
             continue
         columns = fact.columns if fact in read_whole else tuple(advice["keys"])
+        index_on = f"{fact.table} ({', '.join(advice.get('keys', columns))})"
         evidence = {
             "short_id": short_id(fingerprint),
             "engine": plan.engine,
@@ -146,7 +147,8 @@ def _sight_missing_indexes(series: Sequence[Labels], plan: Plan) -> None:
             "text": fact.text if fact.columns else replace(fact, columns=columns).text,
             EVERY: DAY_S,
             SAVED: 1.0 - left,
-            "remedy": f"index on {fact.table} ({', '.join(advice.get('keys', columns))}) on {alias}",
+            "about": index_on,
+            "remedy": f"index on {index_on} on {alias}",
             **advice,
         }
         told.append(evidence)

@@ -19,6 +19,7 @@ from perfsuite.metrics.leader import LeaseLost
 from perfsuite.metrics.lifecycle import MIN_RUNS
 from perfsuite.metrics.models import Bucket, Exemplar
 from perfsuite.metrics.recorder import recorder
+from perfsuite.panel.pages.told import Told
 from perfsuite.queries import advisers as registering
 from perfsuite.queries import kinds
 from perfsuite.queries.apps import EXPLAIN_EVERY_S
@@ -129,6 +130,7 @@ def test_a_large_table_read_whole_for_a_filter_that_nothing_serves_is_a_finding(
         "engine": connection.vendor,
     }  # fmt: skip
     assert "7" not in str(found.evidence["last"]["text"]).replace("300", "")
+    assert Told(found).title == "Missing index: testapp_book (title)"
 
 
 @pytest.fixture
@@ -263,6 +265,7 @@ def test_an_index_that_an_adviser_knows_for_a_table_that_is_not_read_whole_is_a_
     assert set(found) == ({"/books/", "/shelf/"} if is_told else set())
     for row in found.values():
         assert row.evidence["last"]["columns"] == ["author_id", "pages"]
+        assert Told(row).title.startswith("Missing index: testapp_book (")
         assert row.evidence["last"]["sentence"] == "Declare it."
     if is_told and left is not None:
         # What is saved is a part of what took long within the day, which was twice as much on one of the routes.

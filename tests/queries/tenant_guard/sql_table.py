@@ -93,6 +93,19 @@ DECLARE "c" NO SCROLL CURSOR WITH HOLD FOR SELECT * FROM lead WHERE tenant_id = 
 SELECT * FROM leads_of_all WHERE x = 'lead'
 SELECT lead FROM other
 CREATE INDEX lead_name ON lead (name)
+CREATE TABLE new_lead (id integer, tenant_id integer, twice integer GENERATED ALWAYS AS (id * 2))
+CREATE TABLE part_of_lead PARTITION OF lead FOR VALUES WITH (MODULUS 4, REMAINDER 0)
+CREATE TABLE copied AS SELECT * FROM lead WHERE tenant_id = 5
+CREATE TEMPORARY TABLE IF NOT EXISTS copied WITH (fillfactor = 70) AS (SELECT * FROM lead WHERE tenant_id = 5)
+CREATE VIEW all_leads AS SELECT * FROM lead
+EXPLAIN SELECT * FROM lead
+EXPLAIN (FORMAT JSON) DELETE FROM lead
+EXPLAIN QUERY PLAN SELECT * FROM lead
+EXPLAIN ANALYZE SELECT * FROM lead WHERE tenant_id = 5
+EXPLAIN (ANALYZE, BUFFERS) UPDATE lead SET x = 1 WHERE tenant_id = 5
+ANALYZE lead
+ANALYZE TABLE lead
+DESCRIBE lead
 SAVEPOINT lead
 VALUES (1, 2)
 """.strip()
@@ -101,6 +114,17 @@ VALUES (1, 2)
 LEAKS = """
 lead: SELECT * FROM lead
 lead: SELECT * FROM lead WHERE id = %s
+lead: CREATE TABLE copied AS SELECT * FROM lead
+lead: CREATE TEMP TABLE copied WITH (fillfactor = 70) AS (SELECT * FROM lead)
+lead: CREATE UNLOGGED TABLE copied (a, b) AS WITH some AS (SELECT * FROM lead) SELECT * FROM some
+lead: CREATE TABLE copied SELECT id AS a FROM lead
+lead: CREATE TABLE copied AS TABLE lead
+lead: EXPLAIN ANALYZE SELECT * FROM lead
+lead: EXPLAIN ANALYZE VERBOSE DELETE FROM lead
+lead: EXPLAIN (ANALYZE, FORMAT JSON) UPDATE lead SET x = 1
+lead: EXPLAIN ANALYZE FORMAT = TREE WITH some AS (SELECT * FROM lead) SELECT * FROM some
+lead: ANALYZE FORMAT = JSON DELETE FROM lead
+lead: DESC ANALYZE SELECT * FROM lead
 lead: SELECT "lead"."id" FROM "lead" WHERE "lead"."id" IN (1, 2) LIMIT 21
 lead: SELECT * FROM lead WHERE tenant_id = 5 OR x = 1
 lead: SELECT * FROM lead WHERE tenant_id = 5 OR 1 = 1
