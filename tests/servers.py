@@ -128,7 +128,7 @@ def gunicorn(*options: str, app: str = "tests.wsgi:application", **env: str) -> 
     command = [sys.executable, "-m", "gunicorn", app, "--no-control-socket"]
     # A worker that was forked a moment ago has its master's handler still and misses the signal to end. The master kills it then,
     # which must be sooner than a test gives up on the master.
-    command += ["--graceful-timeout", f"{STOP_TIMEOUT_S / 3:g}"]
+    command += ["--graceful-timeout", f"{STOP_TIMEOUT_S // 3:.0f}"]
     command += ["--bind", f"127.0.0.1:{port}", *options]
     with _running(command, port, env) as server:
         yield server

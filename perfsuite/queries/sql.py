@@ -95,7 +95,9 @@ def _note_settled(
     rows = context["cursor"].cursor.rowcount
     if rows > limits.rows or seconds >= prompt.from_s or len(held) >= ALMOST_FULL or not tracing_guard.on:
         return False
-    text = settled[sql]
+    text = _texts[sql]
+    if text in watched:
+        return False
     key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
     own = kept(params) if capture.on else None
     if not held:

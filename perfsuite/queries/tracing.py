@@ -33,9 +33,9 @@ UNTRACED: Traced = (None, None, None)
 
 guard = Guard("queries.tracing")
 _looked_up: set[Any] = set()
-# Of these, by themselves, the texts that have parameters and whose rows tell nothing more: there is nothing to be looked at the
-# first two times that one comes in a request.
-settled: dict[str, str] = {}
+# Of these the texts that have parameters and whose rows told nothing more: there is nothing to be looked at the first two times
+# that one comes in a request.
+settled: set[str] = set()
 
 
 class Capture:
@@ -65,7 +65,7 @@ def trace(
             if what not in _looked_up or failed or seconds >= prompt.from_s:
                 site = _look_up(what)
             elif params and text not in watched:
-                settled[text] = text
+                settled.add(text)
         else:
             if came.__class__ is int:
                 came = _third(tally, what, bool(params) and text not in watched)

@@ -201,7 +201,7 @@ def test_the_short_way_notes_what_the_long_one_notes(
         short = noted(loop), noted(loop)  # the second request knows the place
         afresh()
         monkeypatch.setattr(sql, "Seen", None)  # then nothing is noted shortly
-        monkeypatch.setattr(sql, "settled", {})
+        monkeypatch.setattr(sql, "settled", set())
         assert short == (noted(loop), noted(loop))
 
 
@@ -246,6 +246,31 @@ def test_texts_with_values_of_their_own_are_not_remembered_by_themselves(afresh:
 
     noted(work)
     assert not tracing.settled
+
+
+COUNT = 'SELECT COUNT(*) AS "__count" FROM "x" WHERE "x"."y" = %s'
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["never seen here", "forgotten"])
+def test_what_another_wrapper_has_met_is_looked_at_here_too(
+    forgotten: bool, afresh: Callable[[], None]
+) -> None:
+    if forgotten:
+        noted(lambda: note(0, COUNT))
+        rows.watched.clear()  # another thread, between a text's being known and its being traced
+    for _ in range(2):
+        tracing.trace(Tally(), COUNT, "default", (1,), False, 0.001, False)
+    assert COUNT in tracing.settled
+    rows.watched.update([COUNT] if forgotten else [])
+    rows._counts.update([COUNT] if forgotten else [])
+
+    def counted() -> None:
+        on = SimpleNamespace(alias="default", vendor="sqlite")
+        cursor = CursorWrapper(SimpleNamespace(rowcount=-1, fetchone=lambda: (3,)), connection)
+        sql.note_statement(lambda *_: None, COUNT, (1,), False, {"connection": on, "cursor": cursor})
+        cursor.fetchone()
+
+    assert noted(counted)[0][-1] == (-1, 3)
 
 
 @pytest.mark.parametrize("why", ["slow", "many rows", "guard off", "almost full", "many", "a list", "again"])

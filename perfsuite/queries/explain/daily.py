@@ -147,7 +147,7 @@ def _sight_missing_indexes(series: Sequence[Labels], plan: Plan) -> None:
             "text": fact.text if fact.columns else replace(fact, columns=columns).text,
             EVERY: DAY_S,
             SAVED: 1.0 - left,
-            "about": index_on,
+            "about": index_on if "keys" in advice or "sentence" not in advice else fact.table,
             "remedy": f"index on {index_on} on {alias}",
             **advice,
         }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from perfsuite.queries.tenant_guard.conditions import Conditions
 from perfsuite.queries.tenant_guard.facts import Facts, Nodes, Restricted
 from perfsuite.queries.tenant_guard.froms import From
+from perfsuite.queries.tenant_guard.inner import run_by
 from perfsuite.queries.tenant_guard.levels import Body, Level, Outputs, Source, names_of
 from perfsuite.queries.tenant_guard.schema import FINE, NOT_UNDERSTOOD, Schema, Verdict
 from perfsuite.queries.tenant_guard.tokens import (
@@ -30,16 +31,15 @@ MAX_LEVELS = 300
 # Say nothing about rows, or only add some.
 _HARMLESS = frozenset([
     "begin", "start", "commit", "rollback", "savepoint", "release", "set", "reset", "show", "pragma", "use", "create", "alter",
-    "drop", "comment", "grant", "revoke", "lock", "unlock", "analyze", "vacuum", "reindex", "explain", "describe", "close",
-    "fetch", "move", "deallocate", "discard", "listen", "unlisten", "notify", "attach", "detach", "abort", "end", "cluster",
-    "refresh", "optimize", "kill", "flush", "checkpoint",
+    "drop", "comment", "grant", "revoke", "lock", "unlock", "analyze", "vacuum", "reindex", "explain", "describe", "desc",
+    "close", "fetch", "move", "deallocate", "discard", "listen", "unlisten", "notify", "attach", "detach", "abort", "end",
+    "cluster", "refresh", "optimize", "kill", "flush", "checkpoint",
 ])  # fmt: skip
 _SET_OPERATIONS = frozenset(["union", "intersect", "except"])
 _AFTER_FROM = frozenset([
     "where", "group", "having", "order", "limit", "offset", "fetch", "window", "for", "qualify", "returning", "into",
 ])  # fmt: skip
 _BODY_OF_QUERY = frozenset(["select", "values", "with", "table"])
-_RUN_FOR_A_PLAN = frozenset(["select", "with", "insert", "replace", "update", "delete"])
 
 
 def verdict_of(text: str, schema: Schema) -> Verdict:
@@ -79,7 +79,7 @@ class Reader:
             self._read_delete(tokens, self._level(bodies))
         elif is_word(first, "truncate"):
             self._read_truncate(tokens[1:])
-        elif run := _run_by(tokens):
+        elif run := run_by(tokens):
             self.read_statement(run, bodies)
         elif not is_word(first, *_HARMLESS):
             raise NotUnderstood
@@ -243,29 +243,6 @@ class Reader:
         self.conditions.read(where, level, level.restricted)
         self.conditions.scan(settings, level)
         self.conditions.scan(rest, level)
-
-
-def _run_by(tokens: Tokens) -> Tokens:
-    """Return what a statement runs: what a cursor reads, fills a table that is made, or is timed for its plan; mostly nothing."""
-    first, *others = tokens
-    if is_word(first, "declare"):
-        at = next((i for i, token in enumerate(tokens) if is_word(token, "for")), len(tokens))
-        if at + 1 >= len(tokens):
-            raise NotUnderstood
-        return tokens[at + 1 :]
-    if is_word(first, "create") and any(is_word(token, "table") for token in others[:3]):
-        for i in range(2, len(tokens)):
-            if is_word(tokens[i], "select"):  # MySQL needs no AS
-                return tokens[i:]
-            after = tokens[i + 1 : i + 2] if is_word(tokens[i], "as") else ()
-            if after and (after[0].kind == "group" or is_word(after[0], *_BODY_OF_QUERY)):
-                return tokens[i + 1 :]
-    elif is_word(first, "explain", "describe", "desc", "analyze"):
-        at = next((i for i, token in enumerate(tokens) if is_word(token, *_RUN_FOR_A_PLAN)), len(tokens))
-        options = [*tokens[:at], *(token for group in tokens[:at] for token in group.inside)]
-        if any(is_word(token, "analyze", "analyse") for token in options):
-            return tokens[at:]
-    return ()
 
 
 def _branches(tokens: Tokens) -> list[Tokens]:

@@ -161,6 +161,7 @@ def test_an_adviser_that_throws_is_counted_and_the_job_and_the_others_go_on(
     (found,) = missing()
     assert found.evidence["last"]["columns"] == ["title"]
     assert found.evidence["last"]["sentence"] == "Index testapp_book."
+    assert Told(found).title == "Missing index: testapp_book", "which columns, the sentence says"
     assert "Index testapp_book." in as_line(found)
 
 
@@ -265,7 +266,7 @@ def test_an_index_that_an_adviser_knows_for_a_table_that_is_not_read_whole_is_a_
     assert set(found) == ({"/books/", "/shelf/"} if is_told else set())
     for row in found.values():
         assert row.evidence["last"]["columns"] == ["author_id", "pages"]
-        assert Told(row).title.startswith("Missing index: testapp_book (")
+        assert Told(row).title == "Missing index: testapp_book (author_id, pages)"
         assert row.evidence["last"]["sentence"] == "Declare it."
     if is_told and left is not None:
         # What is saved is a part of what took long within the day, which was twice as much on one of the routes.
