@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perfsuite.queries.tenant_guard.tokens import (
+    QUERIES,
     NotUnderstood,
     Token,
     Tokens,
@@ -13,10 +14,9 @@ from perfsuite.queries.tenant_guard.tokens import (
     split,
 )
 
-_QUERIES = frozenset(["select", "values", "with", "table"])
 _CHANGES = frozenset(["insert", "replace", "update", "delete"])
 # What PostgreSQL plans too; behind ANALYZE alone some of these words are names.
-_PLANNED = _QUERIES | _CHANGES | {"create", "declare", "merge", "execute"}
+_PLANNED = QUERIES | _CHANGES | {"create", "declare", "merge", "execute"}
 _ANALYZED = _CHANGES | {"select", "with"}
 
 
@@ -50,7 +50,7 @@ def _filled_by(tokens: Tokens) -> Tokens:
             return tokens[i:]
         if is_query(tokens[i]):
             return tokens[i : i + 1]
-        if is_word(tokens[i], "as") and (after.kind == "group" or is_word(after, *_QUERIES)):
+        if is_word(tokens[i], "as") and (after.kind == "group" or is_word(after, *QUERIES)):
             return tokens[i + 1 :]
     return ()
 

@@ -14,6 +14,7 @@ from perfsuite.queries.tenant_guard.inner import run_by
 from perfsuite.queries.tenant_guard.levels import Body, Level, Outputs, Source, names_of
 from perfsuite.queries.tenant_guard.schema import FINE, NOT_UNDERSTOOD, Schema, Verdict
 from perfsuite.queries.tenant_guard.tokens import (
+    QUERIES,
     NotUnderstood,
     Token,
     Tokens,
@@ -39,7 +40,6 @@ _SET_OPERATIONS = frozenset(["union", "intersect", "except"])
 _AFTER_FROM = frozenset([
     "where", "group", "having", "order", "limit", "offset", "fetch", "window", "for", "qualify", "returning", "into",
 ])  # fmt: skip
-_BODY_OF_QUERY = frozenset(["select", "values", "with", "table"])
 
 
 def verdict_of(text: str, schema: Schema) -> Verdict:
@@ -155,7 +155,7 @@ class Reader:
         level = Level(self.facts, parent.parent, bodies, parent.sources, parent.restricted)
         if not rest:
             raise NotUnderstood
-        if rest[0].kind == "group" or is_word(rest[0], *_BODY_OF_QUERY):
+        if rest[0].kind == "group" or is_word(rest[0], *QUERIES):
             outputs = self._read_query(rest, level, restricted)
         else:
             outputs = Outputs()
@@ -180,7 +180,7 @@ class Reader:
             unread.pop(name, None)
             within = dict(before)
             level = Level(self.facts, parent.parent, within, parent.sources, set())
-            if not tokens or not (tokens[0].kind == "group" or is_word(tokens[0], *_BODY_OF_QUERY)):
+            if not tokens or not (tokens[0].kind == "group" or is_word(tokens[0], *QUERIES)):
                 if tokens:
                     self.read_statement(tokens, within)
                 return Outputs()

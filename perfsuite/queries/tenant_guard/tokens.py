@@ -104,7 +104,8 @@ def unwrapped(tokens: Tokens) -> Tokens:
     return tokens
 
 
-_QUERIES = frozenset(["select", "with", "values", "table"])
+# What a query begins with, but for a parenthesis.
+QUERIES = frozenset(["select", "with", "values", "table"])
 
 
 def is_query(token: Token) -> bool:
@@ -112,7 +113,7 @@ def is_query(token: Token) -> bool:
     if token.kind != "group" or token.text != "(" or not token.inside:
         return False
     first = token.inside[0]
-    return is_word(first, *_QUERIES) or (is_query(first) and _joins_queries(token.inside))
+    return is_word(first, *QUERIES) or (is_query(first) and _joins_queries(token.inside))
 
 
 def _joins_queries(tokens: Tokens) -> bool:
