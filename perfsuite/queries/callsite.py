@@ -107,6 +107,11 @@ class Seen:
         # The site at which none was.
         self.changing: Site | None = None
 
+    @property
+    def is_simple(self) -> bool:
+        """Tell whether that it is there is all there is to look at."""
+        return self.owner_code is None and self.descriptor is None
+
     # Hot path: benchmarks/overhead.py
     def again(self) -> Site:
         """Return where the statement in hand comes from. Cheap if it is where the last one came from."""

@@ -1,5 +1,7 @@
 """Parameters of a statement as one number: alike for alike ones, and neither the parameters nor a part of them.
 
+Only a single number is not made into another one; who notes a statement holds it as it is until the request is folded.
+
 A large one is neither kept nor read to its end, so that a megabyte costs what a word costs: its length, its ends and its middle
 tell it from others.
 """

@@ -203,7 +203,8 @@ def _n_plus_ones(group: _Group, limits: Limits) -> list[Found]:
         reads = group.shape.operation in READS
         if reads and distinct == 1:
             continue
-        if repeated[0][4].__class__ is tuple:  # a command's: that of its filter, and that of all of it
+        # Of a command there are two: that of its filter, and that of all of it.
+        if type(repeated[0][0]) is not str and repeated[0][4].__class__ is tuple:
             distinct = len({each[4][0] for each in repeated})
         explained = site.relation or (site.owner and not site.one_owner) or not reads
         if not explained and distinct < max(2.0, DISTINCT_SHARE * len(repeated)):

@@ -17,8 +17,9 @@ from django.db.backends.signals import connection_created
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.request import MAX_HELD, Tally, current, on_fold, prompt
 from perfsuite.queries import connecting, loading, outside
-from perfsuite.queries.callsite import STEADY, UNLOOKED, Seen, _getframe
+from perfsuite.queries.callsite import NEARER, STEADY, UNLOOKED, Seen, _getframe
 from perfsuite.queries.conf import QuerySettings
+from perfsuite.queries.findings import REPEATED
 from perfsuite.queries.fingerprint import MAX_CACHED, MAX_CACHED_CHARS, MAX_SQL_CHARS
 from perfsuite.queries.limits import limits
 from perfsuite.queries.outside import tally_of
@@ -26,7 +27,7 @@ from perfsuite.queries.parameters import kept, key_of
 from perfsuite.queries.rows import UNKNOWN, forget_texts, look_closer, watch_text, watched
 from perfsuite.queries.rows import guard as rows_guard
 from perfsuite.queries.statements import began, fold_statements, guard
-from perfsuite.queries.tracing import FROM, capture, settled, trace
+from perfsuite.queries.tracing import FROM, capture, settled, third, trace
 from perfsuite.queries.tracing import guard as tracing_guard
 from perfsuite.queries.translation import note_djongo_statement
 
@@ -71,7 +72,7 @@ def note_statement(
                 alias = context["connection"].alias
                 rows = UNKNOWN if came.silent_on == alias else context["cursor"].cursor.rowcount
                 if rows <= limits.rows:
-                    key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
+                    key = params if len(params) == 1 and type(params[0]) is int else key_of(params)
                     own = kept(params) if capture.on else None
                     held.append((came.what, alias, seconds, False, key, came.site, own, rows))
                     came.sure, came.same = sure - 1, same
@@ -88,9 +89,12 @@ def note_statement(
 def _note_settled(
     tally: Tally, sql: Any, params: Any, many: bool, context: dict[str, Any], seconds: float
 ) -> bool:
-    """Note what its request runs for the first or second time, if nothing is to be looked at; return whether it is noted."""
+    """Note what its request runs for the first to third time, if nothing is to be looked at; return whether it is noted.
+
+    Of a third one that is that it comes from the line from which it came in an earlier request.
+    """
     held, came = tally.held, tally.seen.get(sql, 0)
-    if params.__class__ is not tuple or not params or many or came.__class__ is not int or came >= FROM - 1:
+    if params.__class__ is not tuple or not params or many or came.__class__ is not int:
         return False
     rows = context["cursor"].cursor.rowcount
     if rows > limits.rows or seconds >= prompt.from_s or len(held) >= ALMOST_FULL or not tracing_guard.on:
@@ -98,12 +102,23 @@ def _note_settled(
     text = _texts[sql]
     if text in watched:
         return False
-    key = hash(params) if len(params) == 1 and type(params[0]) is int else key_of(params)
+    site = None
+    if came == FROM - 1:
+        if len(params) > 1 or (seen := third(text, is_short=True)).code is None or not seen.is_simple:
+            return False
+        frame = _getframe(seen.depth - NEARER + 1)
+        if frame.f_code is not seen.code or frame.f_lasti != seen.instruction:
+            return False
+        tally.seen[text], tally.seen[REPEATED] = seen, 1
+        seen.near = seen.depth - NEARER
+        site = seen.stays()
+    else:
+        tally.seen[text] = came + 1
+    key = params if len(params) == 1 and type(params[0]) is int else key_of(params)
     own = kept(params) if capture.on else None
     if not held:
         began(tally)
-    held.append((text, context["connection"].alias, seconds, False, key, None, own, rows))
-    tally.seen[text] = came + 1
+    held.append((text, context["connection"].alias, seconds, False, key, site, own, rows))
     return True
 
 

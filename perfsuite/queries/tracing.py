@@ -80,7 +80,7 @@ def trace(
                     site = came.compare(params)
         key = None
         if not many:  # most loops ask for a row by its number, whose key is that
-            key = hash(params) if values == 1 and type(params[0]) is int else key_of(params)
+            key = params if values == 1 and type(params[0]) is int else key_of(params)
         return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
@@ -115,12 +115,17 @@ def trace_command(tally: Tally, shape: Shape, name: str, command: Mapping[str, A
         return UNTRACED
 
 
-def _third(tally: Tally, what: Any, is_short: bool = False) -> Seen:
-    """Begin to follow from where something comes that comes the third time."""
-    tally.seen[what] = seen = Seen(what) if is_short else SeenAtLength(what)
-    tally.seen[REPEATED] = 1
+def third(what: Any, is_short: bool = False) -> Seen:
+    """Return what begins to follow from where something comes that comes the third time."""
+    seen = Seen(what) if is_short else SeenAtLength(what)
     seen.count = FROM
     seen.silent_on = silent.get(what)
+    return seen
+
+
+def _third(tally: Tally, what: Any, is_short: bool = False) -> Seen:
+    tally.seen[what] = seen = third(what, is_short)
+    tally.seen[REPEATED] = 1
     return seen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from perfsuite.queries.fingerprint import MAX_SQL_CHARS
 from perfsuite.queries.following import Block, Followed
 from perfsuite.queries.limits import limits
 from perfsuite.queries.rows import UNKNOWN
+from perfsuite.queries.tracing import FROM
 from tests.testapp.models import Author, Book
 
 pytestmark = [
@@ -85,6 +87,17 @@ def one_owner() -> None:
         author.books.filter(pages=number).exists()
 
 
+def rows_of_owners() -> None:
+    for author in Author.objects.all():
+        author.books.all()[:2]._fetch_all()
+
+
+def rows_of_one_owner() -> None:
+    author = Author.objects.all()[0]
+    for _ in range(LONG):
+        author.books.all()[:2]._fetch_all()
+
+
 def counted() -> None:
     for number in range(LONG):
         Book.objects.filter(pages=number).count()
@@ -120,6 +133,18 @@ def a_few_of_each() -> None:
             list(Book.objects.filter(pages=number))
 
 
+turns = count()
+
+
+def now_here_now_there() -> None:
+    is_here = next(turns) % 2
+    for number in range(STEADY):
+        if is_here:
+            Book.objects.filter(pages=number)[:3]._fetch_all()
+        else:
+            Book.objects.filter(pages=number)[:3]._fetch_all()
+
+
 def failing() -> None:
     with connection.cursor() as cursor:
         for number in range(LONG):
@@ -130,7 +155,8 @@ def failing() -> None:
 
 LOOPS: list[Callable[[], object]] = [
     one_line, by_number, from_another_line_in_between, one_line_then_another, from_another_depth, relations, owners, one_owner,
-    counted, without_a_limit, changed, by_hand, a_few_of_each,
+    counted, without_a_limit, changed, by_hand, a_few_of_each, now_here_now_there, rows_of_owners,
+    rows_of_one_owner,
 ]  # fmt: skip
 if connection.vendor == "sqlite":  # elsewhere a failure ends the test's transaction
     LOOPS.append(failing)
@@ -159,17 +185,18 @@ def afresh() -> Iterator[Callable[[], None]]:
 
 
 class Short:
-    """Counts the statements that are noted in the long way."""
+    """Counts the statements that are noted in the long way, which alone asks whether their text is known; adds no frame to it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.long = 0
-        note = sql._note
+        ways = self
 
-        def counting(*args: Any, **kwargs: Any) -> None:
-            self.long += 1
-            note(*args, **kwargs)
+        class Texts(dict[str, str]):
+            def get(self, *args: Any) -> Any:
+                ways.long += 1
+                return super().get(*args)
 
-        monkeypatch.setattr(sql, "_note", counting)
+        monkeypatch.setattr(sql, "_texts", Texts(sql._texts))
 
 
 def noted(work: Callable[[], object]) -> list[tuple[Any, ...]]:
@@ -236,6 +263,16 @@ def test_what_came_in_another_request_is_noted_shortly_from_the_first_time_on(
     assert {each[4] for each in second} == {None}
     tracing._start_afresh()  # what a flush does: the line of each is looked up once more
     assert noted(each_anew) == first
+
+
+def test_a_loop_that_an_earlier_request_ran_is_noted_shortly_altogether(
+    afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = Short(monkeypatch)
+    first = noted(by_number)
+    assert ways.long == FROM + 1
+    assert noted(by_number)[FROM:] == first[FROM:]
+    assert ways.long == FROM + 1
 
 
 def test_texts_with_values_of_their_own_are_not_remembered_by_themselves(afresh: Callable[[], None]) -> None:

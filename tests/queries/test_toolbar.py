@@ -31,8 +31,10 @@ ADVICE = 'testapp.Book.author is read row by row: add .select_related("author") 
 
 @pytest.fixture(autouse=True)
 def _development() -> Iterator[None]:
-    """Have the toolbar in the site. It can be imported only where it is installed."""
-    with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, "debug_toolbar"], **SETTINGS):
+    """Have the toolbar in the site. It can be imported only where it is installed. A slow moment makes no finding."""
+    slow = {"QUERIES": {"SLOW_QUERY_MS": 60_000}}
+    apps = [*settings.INSTALLED_APPS, "debug_toolbar"]
+    with override_settings(INSTALLED_APPS=apps, PERFSUITE=slow, **SETTINGS):
         if TOOLBAR < (4,):
             _read_settings_again()
         yield
