@@ -26,6 +26,7 @@ from perfsuite.queries.mongo_pools import PoolTimes
 from perfsuite.queries.mongo_shape import shape
 from perfsuite.queries.outside import tally_of
 from perfsuite.queries.repeats import WRITES
+from perfsuite.queries.rows import UNKNOWN
 from perfsuite.queries.statements import Command, Entry, note
 from perfsuite.queries.tenant_guard.guard import in_force
 from perfsuite.queries.tenant_guard.listening import judge_command
@@ -105,16 +106,16 @@ class CommandTimes(monitoring.CommandListener):
                 self._ended(event, running, False, cursor)
                 return
             # Nothing will be added to it.
-            documents = None
+            documents = UNKNOWN
             if cursor is not None:
                 if what.operation in READS:
                     documents = _documents(cursor.get("firstBatch") or ())
-                    if documents is not None and documents > limits.rows:
+                    if documents > limits.rows:
                         self._ended(event, running, False, cursor)
                         return
             elif what.operation in WRITES:
                 documents = _changed(event.reply)
-            note(tally, ((what, documents), alias, event.duration_micros / 1e6, False, *traced))
+            note(tally, (what, alias, event.duration_micros / 1e6, False, *traced, documents))
         except Exception as exc:  # noqa: BLE001 - the guard's
             _guard.failed(exc)
 
@@ -140,7 +141,7 @@ class CommandTimes(monitoring.CommandListener):
         if cursor is not None:
             self._read(event, cursor, running, entry)
         # Of djongo's; with findAndModify it counts its keys, and nothing of the statement's.
-        elif what.operation in OF_SQL and not failed and (changed := _changed(event.reply)) is not None:
+        elif what.operation in OF_SQL and not failed and (changed := _changed(event.reply)) != UNKNOWN:
             entry[0].counted(changed)
         if is_new:
             note(tally, entry)
@@ -162,7 +163,7 @@ class CommandTimes(monitoring.CommandListener):
         is_first = batch is not None
         if not is_first:
             batch = reply.get("nextBatch") or ()
-        if running[1].operation in READS and (documents := _documents(batch)) is not None:
+        if running[1].operation in READS and (documents := _documents(batch)) != UNKNOWN:
             entry[0].counted(documents)
             if entry[0].documents > limits.rows and not running[6] and not entry[0].site:
                 entry[0].site = site_of_many(running[1])
@@ -175,15 +176,15 @@ class CommandTimes(monitoring.CommandListener):
             self._cursors[event.connection_id, reply["id"]] = running[0], entry, running[1], running[6]
 
 
-def _documents(batch: Any) -> int | None:
+def _documents(batch: Any) -> int:
     """Return how many documents a batch has; a raw one is bytes in one piece, and not known."""
-    return len(batch) if not batch or isinstance(batch[0], dict) else None
+    return len(batch) if not batch or isinstance(batch[0], dict) else UNKNOWN
 
 
-def _changed(reply: Any) -> int | None:
+def _changed(reply: Any) -> int:
     """Return how many documents a command has inserted, deleted or found to update; not known where nobody waits for it."""
     changed = reply.get("lastErrorObject", reply).get("n")
-    return changed if isinstance(changed, int) else None
+    return changed if isinstance(changed, int) else UNKNOWN
 
 
 def _is_executing(entry: Entry) -> bool:

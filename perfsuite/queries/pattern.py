@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 
 class Columns(NamedTuple):
-    """The statements of SQL of one request, by what sql.py notes of each."""
+    """The statements of one request, by what sql.py notes of each; or commands of MongoDB, whose texts are shapes."""
 
-    texts: list[str]
+    texts: list[Any]
     aliases: list[str]
     seconds: list[float]
     failed: list[bool]
@@ -30,12 +30,16 @@ _of_columns = [itemgetter(place) for place in (0, 1, 2, 3, 4, 5, 7)]
 
 
 class Pattern(NamedTuple):
-    """What two requests must have in common to come to the same. ``alike`` tells which keys are; None where all differ."""
+    """What two requests must have in common to come to the same.
 
-    texts: list[str]
+    ``alike`` tells which keys are, and ``alike_rows`` which filters of commands are; None where all differ.
+    """
+
+    texts: list[Any]
     aliases: list[str]
     sites: list[Any]
     alike: list[int] | None
+    alike_rows: list[int] | None = None
 
 
 # Hot path: benchmarks/overhead.py
@@ -49,9 +53,15 @@ def pattern_of(columns: Columns, n_plus_one_ms: float) -> Pattern | None:
     """Return the pattern of a request's statements, or None if their times decide what they come to."""
     if sum(columns.seconds) * 1e3 >= n_plus_one_ms:
         return None
-    keys = columns.keys
-    alike = None
-    if len(set(keys)) != len(keys) or None in keys:
-        first: dict[Any, int] = {None: -1}  # a batch of its own each time
-        alike = [first.setdefault(key, place) for place, key in enumerate(keys)]
-    return Pattern(columns.texts, columns.aliases, columns.sites, alike)
+    keys, rows = columns.keys, None
+    if type(columns.texts[0]) is not str:
+        rows = _alike([key[0] if key.__class__ is tuple else key for key in keys])
+    return Pattern(columns.texts, columns.aliases, columns.sites, _alike(keys), rows)
+
+
+def _alike(keys: list[Any]) -> list[int] | None:
+    """Return for each key the place of the first that is like it, or None if all differ."""
+    if len(set(keys)) == len(keys) and None not in keys:
+        return None
+    first: dict[Any, int] = {None: -1}  # a batch of its own each time
+    return [first.setdefault(key, place) for place, key in enumerate(keys)]

@@ -69,12 +69,13 @@ class Command:
 
 # What a statement is counted under until its shape is asked for: SQL by its text, a command by the shape that it has.
 Text = str | Shape
+TOLD = frozenset([str, Shape])
 
 # What the documents of a command are counted as: what it returned, or, as in SQL, the rows that it changed.
 _DOCUMENTS = {**dict.fromkeys(READS, kinds.DOCUMENTS), **dict.fromkeys(WRITES, kinds.ROWS)}
 
-# A command in a tally: the command, the alias, the seconds it took, and whether it failed. One to which nothing will be added is
-# a tuple, with its shape and its documents in place of the command. What trace() tells of it follows in both.
+# A command in a tally: the command, the alias, its seconds, whether it failed, and what trace_command() tells of it. One to
+# which nothing will be added is a tuple as sql.py notes them, with its shape in place of a text, and its documents for the rows.
 Entry = list[Any]
 Ended = tuple[Any, ...]
 NONE: set[tuple[Shape, str]] = set()
@@ -99,8 +100,10 @@ class Taken(NamedTuple):
         return [each for each in self.statements if each[3] or each[2] >= slow_s]
 
     def tells_of_rows(self) -> bool:
-        """Tell whether a cursor said anything of its rows."""
-        return self.columns is None or self.columns.rows.count(UNKNOWN) < len(self.statements)
+        """Tell whether a cursor said anything of its rows; of commands, documents are counted."""
+        if self.columns is None:
+            return True
+        return type(self.columns.texts[0]) is str and self.columns.rows.count(UNKNOWN) < len(self.statements)
 
 
 def began(tally: Tally) -> None:
@@ -135,7 +138,7 @@ def fold_statements(tallies: Sequence[Tally], route: str) -> None:
             sums.add(each)
             for statement in each.worth_a_look(slow_s):
                 what, alias = statement[0], statement[1]
-                shape = shape_of(what, alias) if type(what) is str else _shape(what, alias)
+                shape = _shape(what, alias)
                 observations += _remarkable(shape, (each.tally, statement), route, slow_s, each.repeated)
         observations += sums.observations(route)
         observations += _rows(taken, route)
@@ -167,21 +170,29 @@ class Sums:
             if columns.texts.count(text) == columns.aliases.count(alias) == len(statements):
                 values = self._values(text, alias, tally, statements[0])
                 values += [seconds * 1e6 for seconds in columns.seconds]
+                if type(text) is Shape:
+                    self._documents_of(text, alias).extend([each for each in columns.rows if each != UNKNOWN])
                 return
         last: Any = None
         last_alias = ""
+        counted: list[float] | None = None
         for statement in statements:
             what, alias = statement[0], statement[1]
             if what is not last or alias is not last_alias:
+                last, last_alias = what, alias
+                counted = self._documents_of(what, alias) if type(what) is Shape else None
                 key: Text = what
-                if type(what) is str:
-                    last, last_alias = what, alias
-                else:
-                    key, documents = what if type(what) is tuple else _settled(what, alias)
+                if type(what) not in TOLD:
+                    key, documents = _settled(what, alias)
                     if documents is not None:
-                        self._documents.setdefault((key, alias), []).append(documents)
+                        self._documents_of(key, alias).append(documents)
                 values = self._values(key, alias, tally, statement)
             values.append(statement[2] * 1e6)
+            if counted is not None and statement[-1] != UNKNOWN:
+                counted.append(statement[-1])
+
+    def _documents_of(self, key: Text, alias: str) -> list[float]:
+        return self._documents.setdefault((key, alias), [])
 
     def _values(self, key: Text, alias: str, tally: Tally, statement: Any) -> list[float]:
         """Return the times of a text, of which this may be the first statement."""
@@ -203,7 +214,7 @@ class Sums:
                 findings.remember(labels, shape, *self._firsts[text, alias])
         for (text, alias), documents in self._documents.items():
             fingerprint, operation = shape_of(text, alias)
-            if operation in _DOCUMENTS:
+            if documents and operation in _DOCUMENTS:
                 yield _DOCUMENTS[operation], (fingerprint, alias, route), documents
 
 
@@ -227,9 +238,12 @@ def _take(tallies: Sequence[Tally], route: str) -> list[Taken]:
 
 def _take_one(tally: Tally, batch: findings.Batch, is_of_several: bool) -> Taken:
     statements, repeated = tally.take_held(), NONE
-    # Of one request alone, columns cost more than they save. Only commands, and what djongo makes into some, are noted otherwise.
-    has_columns = is_of_several and not tally.commands and set(map(len, statements)) == {WIDTH}
-    columns = columns_of(statements) if has_columns else None
+    # Of one request alone, columns cost more than they save. Only commands to which something may be added are noted otherwise.
+    columns = None
+    if is_of_several and set(map(len, statements)) == {WIDTH}:
+        columns = columns_of(statements)
+        if tally.commands and len(set(map(type, columns.texts))) > 1:
+            columns = None
     if may_find(tally) and findings.may_hold_findings(tally, statements):
         settled, shapes = (statements, shape_of) if columns is not None else plain(statements)
         repeated = batch.tell(tally, settled, shapes, columns, is_request(tally))
@@ -241,7 +255,7 @@ def _rows(taken: list[Taken], route: str) -> Iterator[Observation]:
     by_text: dict[tuple[str, str], list[float]] = {}
     for each in taken:
         for statement in each.statements if each.tells_of_rows() else ():
-            rows = statement[-1]
+            rows = statement[-1] if type(statement[0]) is str else UNKNOWN
             if rows.__class__ is Fetched:
                 rows = rows.rows
             # SQLite says none of what returns something, before that is fetched.
@@ -293,21 +307,22 @@ def shape_of(text: Text, alias: str) -> Shape:
 
 def plain(statements: list[Any]) -> tuple[list[Any], Callable[[Any, str], Shape]]:
     """Return statements as repeats.py takes them, and what gives their shapes: commands by their shape, djongo's by its SQL."""
-    if {type(each[0]) for each in statements} == {str}:
+    if TOLD.issuperset({type(each[0]) for each in statements}):
         return statements, shape_of
     plain, shapes = [], dict[tuple[Any, str], Shape]()
     for each in statements:
         what, alias = each[0], each[1]
-        if type(what) is not str:
-            shape = _shape(what, alias)
+        if type(what) not in TOLD:
+            shape = what.shape(alias)
             what = getattr(what, "sql", shape)
             shapes[what, alias] = shape
-        plain.append((what, *each[1:]))
+            each = (what, *each[1:])  # noqa: PLW2901
+        plain.append(each)
     return plain, lambda text, alias: shapes.get((text, alias)) or shape_of(text, alias)
 
 
 def _shape(what: Any, alias: str) -> Shape:
-    return what[0] if type(what) is tuple else what.shape(alias)  # type: ignore[no-any-return]  # a command
+    return shape_of(what, alias) if type(what) in TOLD else what.shape(alias)
 
 
 def _settled(command: Any, alias: str) -> tuple[Shape, int | None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -28,13 +29,17 @@ ONE, TWO = "default", "replica"
 LITERAL = GET.replace("%s", "{}")
 READ_AGAIN = GET.replace("author", "tag")
 
-Request = list[tuple[str, str, float, Any, Site | None]]
+Request = list[tuple[str | Shape, str, float, Any, Site | None]]
 # Which statement, on which alias, where; what is likely to repeat.
 whats = st.sampled_from([GET, READ_AGAIN, WRITE, OTHER, LITERAL.format(7), LITERAL.format(8)])
+FIND = Shape("shop.tags.find{order}", "find")
+CHANGE = Shape("shop.orders.update{author}", "update")
+commands = st.sampled_from([FIND, Shape("shop.orders.find{author}", "find"), CHANGE])
 sites = st.sampled_from(
     [None, LINE, OTHER_LINE, LINE._replace(one_owner=True), Site("a.py:1 in x", by="form")]
 )
-blocks = st.tuples(whats, st.sampled_from([ONE, ONE, TWO]), sites, st.integers(1, 12))
+rest = st.sampled_from([ONE, ONE, TWO]), sites, st.integers(1, 12)
+blocks, blocks_of_commands = st.tuples(whats, *rest), st.tuples(commands, *rest)
 keys = st.one_of(st.just(range(60)), st.lists(st.sampled_from([1, 2, 3, None]), min_size=48, max_size=48))
 # So quick that times never matter, or so slow that they may.
 ms = st.sampled_from([0.1, 0.15, 0.7, 3.0, 5.0])
@@ -44,10 +49,11 @@ ms = st.sampled_from([0.1, 0.15, 0.7, 3.0, 5.0])
 def routes(draw: st.DrawFn) -> list[Request]:
     """Requests of a route: some run what the one before ran, with parameters and times of their own."""
     requests: list[Request] = []
-    plan: list[tuple[str, str, Site | None, int]] = []
+    plan: list[tuple[str | Shape, str, Site | None, int]] = []
     for _ in range(draw(st.integers(1, 5))):
         if not plan or not draw(st.integers(0, 3)):
-            plan = draw(st.lists(blocks, min_size=1, max_size=4))
+            of = draw(st.sampled_from([blocks, blocks_of_commands]))
+            plan = draw(st.lists(of, min_size=1, max_size=4))
         values, each_ms = draw(keys), draw(ms)
         statements = [(what, alias, site) for what, alias, site, times in plan for _ in range(times)]
         requests.append(
@@ -60,8 +66,20 @@ def routes(draw: st.DrawFn) -> list[Request]:
 
 
 def noted(request: Request) -> list[tuple[Any, ...]]:
-    """Return statements as sql.py notes them."""
-    return [(what, alias, seconds, False, key, site, None, -1) for what, alias, seconds, key, site in request]
+    """Return statements as sql.py notes them; of commands, some that differ have a filter that does not."""
+    return [
+        (
+            what,
+            alias,
+            seconds,
+            False,
+            key if type(what) is str or key is None else (key % 5, key),
+            site,
+            None,
+            -1,
+        )
+        for what, alias, seconds, key, site in request
+    ]
 
 
 # By what a finding is told from others: what each request would have saved, and what the last of them showed.
@@ -126,6 +144,12 @@ IN_NO_TIME: Request = [(GET, ONE, 0.0, number, LINE) for number in range(12)]
 MANY: Request = [(f"SELECT {number} FROM a{number}", ONE, 0.0001, number, LINE) for number in range(60)]
 
 
+FINDS: Request = [(FIND, ONE, 0.0001, number, LINE) for number in range(12)]
+# All of another filter, and two filters.
+OF_ALL_FILTERS: Request = [(FIND, ONE, 0.0001, number, LINE) for number in range(5)] * 2
+OF_TWO_FILTERS: Request = [(FIND, ONE, 0.0001, 5 * number, LINE) for number in range(5)] * 2
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @example(requests=[N_PLUS_ONE, N_PLUS_ONE, DUPLICATE, N_PLUS_ONE])
 @example(requests=[N_PLUS_ONE, OF_A_FORM])
@@ -138,6 +162,8 @@ MANY: Request = [(f"SELECT {number} FROM a{number}", ONE, 0.0001, number, LINE) 
 @example(requests=[AND_MORE, QUICKER])
 @example(requests=[MANY, MANY])
 @example(requests=[IN_NO_TIME, N_PLUS_ONE])
+@example(requests=[FINDS, N_PLUS_ONE, FINDS, FINDS])
+@example(requests=[OF_ALL_FILTERS, OF_TWO_FILTERS])
 @given(requests=routes())
 def test_requests_come_together_to_what_each_comes_to_by_itself(
     requests: list[Request], monkeypatch: pytest.MonkeyPatch
@@ -218,20 +244,43 @@ def test_what_is_counted_of_several_is_what_is_counted_of_each(
         "slow": [*many, (GET, ONE, 0.9, False, 9, None, None, -1)],
         "failed": [*many, (GET, ONE, 0.004, True, 9, None, None, -1)],
         "fetched": [*many, (GET, ONE, 0.004, False, 9, None, None, Fetched(7))],
+        "commands": [(FIND, ONE, 0.001, False, (number, number), LINE, None, 5) for number in range(4)],
+        "documents not known": [
+            (FIND, ONE, 0.001, False, (1, number), None, None, -1) for number in range(4)
+        ],
+        "two commands": [(each, ONE, 0.001, False, (1, 1), None, None, 2) for each in (FIND, CHANGE, FIND)],
+        "commands and SQL": [*many, (FIND, ONE, 0.002, False, (1, 1), None, None, 3), *many],
     }
 
     def folded(*of: str, into: str) -> None:
         tallies = [Tally() for _ in of]
         for tally, name in zip(tallies, of, strict=True):
             tally.held.extend(statements[name])
+            tally.commands = sum(type(each[0]) is Shape for each in statements[name])
         fold_statements(tallies, into)
 
     folded(*statements, into="/together/")
     for name in statements:
         folded(name, into="/each/")
-    for kind in (kinds.FINGERPRINT, kinds.ROWS, kinds.SLOW, kinds.FAILED):
+    for kind in (kinds.FINGERPRINT, kinds.ROWS, kinds.DOCUMENTS, kinds.SLOW, kinds.FAILED):
         of_route = {route: set[Any]() for route in ("/together/", "/each/")}
         for labels in recorded.labels(kind):
             values = recorded.count(kind, *labels), round(recorded.sum(kind, *labels), 3)
             of_route[labels[-1]].add((labels[:-1], values))
         assert of_route["/together/"] == of_route["/each/"] != set()
+
+
+def test_what_mixes_commands_and_sql_is_searched_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(dialects._known, TWO, dialects.STANDARD)
+    seen: list[Sighting] = []
+    monkeypatch.setattr(sightings, "sight", seen.append)
+    tallies = []
+    for finds in (OF_ALL_FILTERS, OF_TWO_FILTERS):
+        tally = Tally(HttpRequest())
+        tally.held.extend(noted([(WRITE, TWO, 0.0001, 1, LINE), *finds, (WRITE, TWO, 0.0001, 2, LINE)]))
+        tally.commands, tally.seen = len(finds), {findings.REPEATED: 1}
+        tallies.append(tally)
+    fold_statements(tallies, "/mixed/")
+    assert [(each.kind, each.evidence["distinct"], each.others_us) for each in seen] == [
+        ("n_plus_one", 5, [])
+    ]
