@@ -43,6 +43,10 @@ _FIELD_PATH = re.compile(r"\$\$?[A-Za-z_][\w.]*\Z")
 _POSITION = re.compile(r"(?<![^.])\d+(?![^.])")
 _MORE = "…"
 
+# Shapes of what only asks for fields by their values: by the database, the collection and the fields.
+_plain: dict[tuple[str, ...], Shape] = {}
+MAX_PLAIN_KEYS = 4
+
 # The keys of a condition in their order: a key, or a key and the outline of what stands below it.
 Outline = tuple["str | tuple[str, Outline]", ...]
 
@@ -53,6 +57,27 @@ def shape(database: str, name: str, command: Mapping[str, Any]) -> Shape:
     collection = command.get(name)
     if type(collection) is not str:
         collection = ""
+    condition = command.get("filter") if name == "find" and "sort" not in command else None
+    if condition.__class__ is dict and len(condition) <= MAX_PLAIN_KEYS:
+        for value in condition.values():
+            if isinstance(value, _CONTAINERS):
+                break
+        else:
+            return _plain.get((database, collection, *condition)) or _plainly(database, collection, condition)
+    return _shape(database, collection, name, command)
+
+
+def _plainly(database: str, collection: str, condition: dict[Any, Any]) -> Shape:
+    """Return the shape of a find that only asks for fields by their values, and remember it unless its fields are odd."""
+    made = _shape(database, collection, "find", {"filter": condition})
+    if all(type(key) is str and len(key) <= MAX_KEY_CHARS and key != "$expr" for key in condition):
+        if len(_plain) >= MAX_CACHED:
+            _plain.clear()
+        _plain[database, collection, *condition] = made
+    return made
+
+
+def _shape(database: str, collection: str, name: str, command: Mapping[str, Any]) -> Shape:
     outline: Outline | None = None
     order: tuple[str, ...] = ()
     size = [0]

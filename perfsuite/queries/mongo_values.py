@@ -33,7 +33,11 @@ def key_of_command(name: str, command: Mapping[str, Any]) -> Key | None:
         return _keys_of_stages(command.get("pipeline") or ())
     condition, rest = _CONDITIONS.get(name, ("", ()))
     key = key_of(command.get(condition))
-    return key, key_of((key, *[command.get(part) for part in rest]))
+    parts = (key, *map(command.get, rest))
+    try:
+        return key, hash(parts)  # most have numbers there, if anything
+    except Exception:  # noqa: BLE001 - what has no hash by itself
+        return key, key_of(parts)
 
 
 def _keys_of_stages(pipeline: Any) -> Key:

@@ -150,7 +150,8 @@ def test_a_request_that_ends_while_its_statements_are_added_is_recorded(recorded
         nonlocal tally
         tally = current.get()  # type: ignore[assignment]
         count_statements(2)
-        tally.held.extend([(*tally.held.popleft()[:2], Adding(0.5), False, 0, None) for _ in range(2)])
+        noted = [tally.held.popleft() for _ in range(2)]
+        tally.held.extend([(*each[:2], Adding(0.5), *each[3:]) for each in noted])
         return HttpResponse()
 
     RequestMetricsMiddleware(view)(RequestFactory().get("/"))

@@ -112,6 +112,28 @@ def test_what_is_remembered_is_bounded() -> None:
         text(find({f"key_{number}": 1}))
 
     assert mongo_shape._remembered.cache_info().currsize <= mongo_shape.MAX_CACHED
+    assert 0 < len(mongo_shape._plain) <= mongo_shape.MAX_CACHED
+
+
+LONG = "k" * 2 * mongo_shape.MAX_KEY_CHARS
+PLAIN = [
+    {}, {"a": 1}, {"a": None, "b": "x"}, {"b": "x", "a": 1}, {"a.0": 1}, {"$expr": "$a"}, {"$expr": "$b"}, {"$where": "x"},
+    {"a": {"$gt": 1}}, {"a": []}, {1: 2}, {LONG: 1}, {LONG + "k": 1}, dict.fromkeys("abcdef", 1), None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", PLAIN, ids=str)
+@pytest.mark.parametrize("rest", [{}, {"sort": {"a": -1}}, {"find": "tags"}, {"find": 1}], ids=str)
+def test_what_asks_for_fields_has_the_same_shape_the_second_time(condition: Any, rest: Document) -> None:
+    mongo_shape._plain.clear()
+    for database in ("shop", "other", "shop"):
+        for each in (*PLAIN, condition):
+            command = {**find(each), **rest}
+            collection = command["find"] if type(command["find"]) is str else ""
+            assert shape(database, "find", command) == mongo_shape._shape(
+                database, collection, "find", command
+            )
+    assert not any(LONG in fields or "$expr" in fields for fields in mongo_shape._plain)
 
 
 VALUES = st.recursive(
