@@ -73,6 +73,8 @@ def test_reset_makes_the_same_content_anew_and_keeps_the_users_of_others(own_sit
     assert (own_site.rows(PAGES), own_site.rows(LEADS)) == before
     assert own_site.rows("SELECT is_superuser FROM portal_user WHERE username = 'mine'") == [(1,)]
     assert re.fullmatch(r"(\w+: [\d,]+ in [\d.]+ s\n){4}", done.stderr)
+    store = own_site.var / "db.perfsuite.sqlite3"
+    assert not store.exists(), "the panel shows the site's traffic, and not how it was filled"
 
 
 def test_a_terminal_gets_a_bar(own_site: Site) -> None:
