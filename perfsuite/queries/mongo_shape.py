@@ -20,6 +20,7 @@ MAX_KEYS = 100
 MAX_DEPTH = 8
 MAX_KEY_CHARS = 100
 MAX_SORT_KEYS = 10
+_UP_TO = slice(MAX_KEY_CHARS)
 # Commands with an outline of up to so many keys are remembered, at most this many.
 MAX_CACHED_KEYS = 20
 MAX_CACHED = 1_000
@@ -121,7 +122,7 @@ def _outline(items: Iterable[tuple[Any, Any]], size: list[int], depth: int, in_e
             parts.append(_MORE)
             break
         size[0] += 1
-        key = named[:MAX_KEY_CHARS] if type(named) is str else _MORE
+        key = str.__getitem__(named, _UP_TO) if isinstance(named, str) else _MORE
         below: Outline = ()
         if isinstance(value, _CONTAINERS):
             if value and key not in _OPAQUE:

@@ -26,6 +26,9 @@ FROM = 3
 # Texts whose line is looked up once in a flush interval.
 MAX_LOOKED_UP = 500
 
+# A larger number, which a database refuses mostly, is not held until the request is folded.
+MAX_BITS = 64
+
 # The key, the site, and with CAPTURE_PARAMS the parameters, else None.
 Traced = tuple["Key | None", "Site | None", "list[Any] | None"]
 
@@ -80,7 +83,8 @@ def trace(
                     site = came.compare(params)
         key = None
         if not many:  # most loops ask for a row by its number, whose key is that
-            key = params if values == 1 and type(params[0]) is int else key_of(params)
+            is_number = values == 1 and type(params[0]) is int and params[0].bit_length() <= MAX_BITS
+            key = params if is_number else key_of(params)
         return (key, site, kept(params)) if capture.on else (key, site, None)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import pytest
+from django.utils.safestring import SafeString
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,12 @@ def text(command: Document) -> str:
     return shape("shop", next(iter(command)), command).fingerprint
 
 
+class Field(StrEnum):
+    """Names of fields, as a host may keep them."""
+
+    STATUS = "status"
+
+
 SHAPES: list[tuple[Document, str]] = [
     (find({}), "shop.orders.find{}"),
     (find(None), "shop.orders.find{}"),
@@ -47,6 +55,8 @@ SHAPES: list[tuple[Document, str]] = [
     (find({"$expr": "$is_open"}), "shop.orders.find{$expr.$is_open}"),
     (find({"a": {"$eq": "$5 off"}}), "shop.orders.find{a.$eq}"),
     (find({1: 2}), "shop.orders.find{…}"),
+    (find({Field.STATUS: 2}), "shop.orders.find{status}"),
+    (find({SafeString("status"): {"$gt": 2}}), "shop.orders.find{status.$gt}"),
     (find([1]), "shop.orders.find{…}"),
     ({"count": "orders", "query": {"a": 1}}, "shop.orders.count{a}"),
     ({"distinct": "orders", "key": "b", "query": {"a": 1}}, "shop.orders.distinct{a}"),

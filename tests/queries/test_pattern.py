@@ -20,7 +20,7 @@ from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.pattern import columns_of, pattern_of
 from perfsuite.queries.repeats import Site
 from perfsuite.queries.rows import Fetched
-from perfsuite.queries.statements import fold_statements
+from perfsuite.queries.statements import Command, fold_statements
 from tests.queries.test_repeats import GET, LINE, OTHER, OTHER_LINE, WRITE, shape_of
 from tests.recorded import Recorded
 
@@ -284,3 +284,17 @@ def test_what_mixes_commands_and_sql_is_searched_each_time(monkeypatch: pytest.M
     assert [(each.kind, each.evidence["distinct"], each.others_us) for each in seen] == [
         ("n_plus_one", 5, [])
     ]
+
+
+def test_a_command_among_statements_that_are_alike_is_counted_by_itself(recorded: Recorded) -> None:
+    command = Command(FIND)
+    command.counted(7)
+    get = (GET, ONE, 0.001, False, 1, LINE, None, 1)
+    tally = Tally()
+    tally.held.extend([get, [command, ONE, 0.002, False, (1, 1), LINE, None], get, get])
+    tally.commands = 1
+    fold_statements([tally], "/mixed/")
+    fingerprint = dialects.dialect_of(ONE).shape(GET).fingerprint
+    assert recorded.count(kinds.FINGERPRINT, fingerprint, ONE, "/mixed/") == 3
+    assert recorded.count(kinds.FINGERPRINT, FIND.fingerprint, ONE, "/mixed/") == 1
+    assert recorded.sum(kinds.DOCUMENTS, FIND.fingerprint, ONE, "/mixed/") == 7

@@ -347,6 +347,19 @@ def test_what_came_in_another_request_is_noted_in_the_long_way_where_there_is_so
     assert (last[3] is None) == (why in ("guard off", "many"))
 
 
+def test_of_a_number_that_no_database_takes_nothing_is_held(afresh: Callable[[], None]) -> None:
+    def refuse(*args: Any) -> None:
+        raise OverflowError
+
+    def work() -> None:
+        context = {"connection": connection, "cursor": Cursor()}
+        for number in (7, 2**100_000):
+            with suppress(OverflowError):
+                sql.note_statement(refuse, TEXT, (number,), False, context)
+
+    assert [type(each[3]) for each in noted(work)] == [tuple, int]
+
+
 # PostgreSQL's driver knows after ``execute`` how many rows there are.
 COUNTED = [counted] if connection.vendor == "postgresql" else [counted, without_a_limit]
 
