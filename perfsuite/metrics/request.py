@@ -76,6 +76,12 @@ class Tally:
         if enclose is not None:
             enclose(inner)
 
+    def remark(self, what: object) -> None:
+        """Tell who follows this tally's statements of something beside them, when it is noted."""
+        remark = getattr(self.held, "remark", None)
+        if remark is not None:
+            remark(what)
+
     def statements(self) -> tuple[int, float]:
         """Return how many statements there were and the seconds they took."""
         if not self.held:

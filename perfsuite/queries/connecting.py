@@ -196,7 +196,9 @@ def _ended(connection: Any, began: float, tally: Tally, at: int) -> None:
             statements, sql_s = _statements_since(tally, at, connection.alias)
             # The line of a ``with`` is on the stack again when it ends, so nothing is looked up when it begins.
             site = call_site()
-            notes.transactions.append(Transaction(connection.alias, seconds, sql_s, statements, site))
+            held = Transaction(connection.alias, seconds, sql_s, statements, site)
+            notes.transactions.append(held)
+            tally.remark(held)
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
 

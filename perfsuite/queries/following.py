@@ -46,6 +46,8 @@ class Followed:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.left_out = 0
+        # What else was noted of the followed tallies: long transactions, and what the tenant guard judges.
+        self.remarks: list[Any] = []
         self._entries: list[tuple[object, Statement]] = []
 
     def follow(self, tally: Tally) -> None:
@@ -69,6 +71,11 @@ class Followed:
             self.left_out += 1
         else:
             self._entries.append((unit, statement))
+
+    def remark(self, what: object) -> None:
+        """Note what is no statement."""
+        if self.limit is None or len(self.remarks) < self.limit:
+            self.remarks.append(what)
 
     def ran(self) -> list[Ran]:
         """Return what has run, in the order in which it ended, but for how transactions are kept."""
@@ -160,6 +167,11 @@ class _Held(deque[Statement]):
         """Have the followers follow a request, too."""
         for each in self.followers:
             each.follow(inner)
+
+    def remark(self, what: object) -> None:
+        """Tell the followers of what is no statement."""
+        for each in self.followers:
+            each.remark(what)
 
 
 class _PassedOn(_Held):

@@ -151,14 +151,19 @@ def scope(text: str) -> Scope:
 
 def of_transaction(held: Transaction, route: str) -> Sighting:
     """Return the sighting of a transaction that was held long; what is saved is the time in which it only waited."""
+    spent = (
+        f", and its {held.statements} statements took {held.sql_s * 1e3:.0f} ms of that"
+        if held.statements
+        else ""
+    )
     evidence = {
         "ms": round(held.seconds * 1e3),
         "sql_ms": round(held.sql_s * 1e3),
         "statements": held.statements,
         "about": held.alias,
         "advice": "a shorter transaction",
-        "sentence": f"A transaction was open for {held.seconds * 1e3:.0f} ms, and its {held.statements} statements took "
-        f"{held.sql_s * 1e3:.0f} ms of that; move out of it, or into on_commit(), what is not about the database.",
+        "sentence": f"A transaction was open for {held.seconds * 1e3:.0f} ms{spent}; "
+        "move out of it, or into on_commit(), what is not about the database.",
     }
     saving_us = max(0.0, held.seconds - held.sql_s) * 1e6
     return Sighting(LONG_TRANSACTION, route, held.alias, route, held.site, saving_us, evidence)

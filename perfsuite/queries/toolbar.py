@@ -3,11 +3,12 @@
 Write ``"perfsuite.queries.toolbar.PerfsuitePanel"`` in ``DEBUG_TOOLBAR_PANELS``. It sends no statement, and takes nothing while
 it is off; while it is on, the line of each statement is looked up, which costs some microseconds each. Sync and async. What the
 toolbar keeps of it is plain data. N+1 is told from three repetitions on, since a developer's tables are small; all else that one
-request shows by its statements is told as in production. Columns that nobody uses, transactions and tenants are not.
+request shows is told as in production, but for columns that nobody uses.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -22,14 +23,17 @@ from django.utils.html import format_html
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.guard import Guard
-from perfsuite.metrics.request import current
+from perfsuite.metrics.request import Tally, current
 from perfsuite.queries.advice import advise
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.findings import limits
 from perfsuite.queries.following import Block, Followed, Ran
 from perfsuite.queries.grouping import KINDS, Group, found_in, groups_of
-from perfsuite.queries.row_findings import COUNT_PAGINATION, UNBOUNDED, remarkable, sightings
+from perfsuite.queries.notes import Transaction
+from perfsuite.queries.row_findings import COUNT_PAGINATION, UNBOUNDED, of_transaction, remarkable, sightings
 from perfsuite.queries.slow_advice import advise_slow
+from perfsuite.queries.tenant_guard.guard import unscoped_in
+from perfsuite.queries.tenant_guard.reports import message
 
 # Of a request that runs more, the rest is only counted.
 MAX_STATEMENTS = 5_000
@@ -115,7 +119,8 @@ class PerfsuitePanel(Panel):  # type: ignore[misc]  # the toolbar has no types
             reason = _why_not() or ("" if self._block else FAILED)
             stats = {"reason": reason, "findings": []}
             if self._block is not None:
-                stats |= stats_of(self._block.followed, self._took, self._cache_s)
+                route = Tally(request).route()
+                stats |= stats_of(self._block.followed, self._took, self._cache_s, route)
             self.record_stats(stats)
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
@@ -133,7 +138,7 @@ def _why_not() -> str:
     return ""
 
 
-def stats_of(followed: Followed, took_s: float, cache_s: float) -> dict[str, Any]:
+def stats_of(followed: Followed, took_s: float, cache_s: float, route: str) -> dict[str, Any]:
     """Return what a request's statements come to, as plain data; times in milliseconds."""
     ran = followed.ran()
     seconds = sum(each.seconds for each in ran)
@@ -145,7 +150,7 @@ def stats_of(followed: Followed, took_s: float, cache_s: float) -> dict[str, Any
         # Of statements side by side nothing may be left for it.
         "Python": max(0.0, took_s - seconds - cache_s),
     }
-    findings = _findings(ran)
+    findings = [*_findings(ran), *_of_transactions(followed), *_of_tenants(followed, route)]
     told = {(each["fingerprint"], each["alias"]) for each in findings}
     groups = groups_of(ran, first=dict.fromkeys(told))
     return {
@@ -214,6 +219,22 @@ def _of_rows(ran: Sequence[Ran]) -> Iterator[dict[str, Any]]:
     for each in sorted(found, key=lambda each: -each.saving_us):
         times, sentence = each.evidence["times"], each.evidence["sentence"]
         yield _finding(OF_ROWS[each.kind], each.subject, each.alias, each.site, times, sentence)
+
+
+def _of_transactions(followed: Followed) -> Iterator[dict[str, Any]]:
+    """Yield the transactions that were held open long, the longest first."""
+    held = [each for each in followed.remarks if isinstance(each, Transaction)]
+    for each in sorted(held, key=lambda each: -each.seconds):
+        sentence = of_transaction(each, "").evidence["sentence"]
+        yield _finding("Long transaction", "", each.alias, each.site, 1, sentence)
+
+
+def _of_tenants(followed: Followed, route: str) -> Iterator[dict[str, Any]]:
+    """Yield the statements that reached a tenant's table without the tenant; in ``raise`` there are none."""
+    notes = [each for each in followed.remarks if not isinstance(each, Transaction)]
+    found = Counter((*each[:3], tuple(each[3])) for each in unscoped_in(notes, route))
+    for (fingerprint, alias, site, unscoped), count in found.items():
+        yield _finding("Tenant not named", fingerprint, alias, site, count, message(unscoped[0], site))
 
 
 def _finding(kind: str, fingerprint: str, alias: str, site: str, count: int, sentence: str) -> dict[str, Any]:

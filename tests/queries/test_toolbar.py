@@ -141,6 +141,38 @@ def test_too_many_statements_are_a_finding() -> None:
         assert "Too many statements 3 This request ran 3 different statements" in shown("/listing/")
 
 
+@pytest.mark.parametrize(
+    "middleware", [SETTINGS["MIDDLEWARE"], SETTINGS["MIDDLEWARE"][1:], SETTINGS["MIDDLEWARE"][::-1]]
+)
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+def test_a_statement_of_all_tenants_is_told_with_its_table_and_its_line(
+    mode: str, middleware: list[str]
+) -> None:
+    make_books(3)
+    owned = {"TENANT_OWNED": {"testapp.Book": "author"}, "TENANT_GUARD": mode}
+    with override_settings(PERFSUITE={"QUERIES": owned}, MIDDLEWARE=middleware):
+        text = shown("/of-all-tenants/")
+        assert text.count("Tenant not named 2 A statement of tests/queries/toolbar_host.py:") == 1
+        assert re.search(r"in \S+ reaches 'testapp_book' without its tenant column 'author(_id)?'", text)
+        assert "Tenant not named" not in shown("/nothing/")
+    with override_settings(PERFSUITE={"QUERIES": {**owned, "TENANT_ALLOWED_ROUTES": ["/of-all-*"]}}):
+        assert "Tenant not named" not in shown("/of-all-tenants/")
+
+
+@pytest.mark.relational
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "middleware", [SETTINGS["MIDDLEWARE"], SETTINGS["MIDDLEWARE"][1:], SETTINGS["MIDDLEWARE"][::-1]]
+)
+def test_a_transaction_that_is_held_long_is_told_with_its_line(middleware: list[str]) -> None:
+    make_books(3)
+    with override_settings(PERFSUITE={"QUERIES": {"LONG_TRANSACTION_MS": 0}}, MIDDLEWARE=middleware):
+        text = shown("/in-a-transaction/")
+    counted = ", and its 1 statements took \\d+ ms of that" if len(middleware) > 1 else ""
+    assert re.search(rf"Long transaction 1 A transaction was open for \d+ ms{counted}; move out of it", text)
+    assert re.search(r"tests/queries/toolbar_host.py:\d+ in in_a_transaction", text)
+
+
 def test_what_the_toolbar_has_kept_of_a_request_is_shown_later() -> None:
     make_books(4)
     with override_settings(DEBUG_TOOLBAR_CONFIG={**SETTINGS["DEBUG_TOOLBAR_CONFIG"], "RENDER_PANELS": False}):
@@ -265,7 +297,7 @@ def test_more_statements_than_are_kept_are_counted(toolbar: ModuleType) -> None:
     followed = Followed(limit=1)
     for number in range(3):
         followed.add(None, (f"SELECT {number}", "default", 0.001, False, None, None))
-    stats = toolbar.stats_of(followed, 0.01, 0.002)
+    stats = toolbar.stats_of(followed, 0.01, 0.002, "")
     assert (stats["count"], stats["left_out"]) == (1, 2)
     assert [part["name"] for part in stats["parts"]] == ["SQL", "Cache", "Python"]
     assert [round(part["ms"]) for part in stats["parts"]] == [1, 2, 7]

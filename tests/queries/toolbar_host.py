@@ -15,7 +15,8 @@ from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from tests.testapp.models import Book
+from perfsuite.tenancy import tenant
+from tests.testapp.models import Author, Book
 from tests.testing.work import names_joined, names_of_authors
 
 
@@ -45,6 +46,18 @@ def failing(request: HttpRequest) -> HttpResponse:
     return page(list)
 
 
+def of_all_tenants(request: HttpRequest) -> HttpResponse:
+    with tenant(1):
+        titles = [book.title for _ in range(2) for book in Book.objects.order_by("title")]
+        titles += [book.title for book in Book.objects.filter(author=Author.objects.all()[0])]
+    return page(lambda: titles)
+
+
+def in_a_transaction(request: HttpRequest) -> HttpResponse:
+    with atomic():
+        return page(names_joined)
+
+
 def nothing(request: HttpRequest) -> HttpResponse:
     return page(list)
 
@@ -64,6 +77,8 @@ urlpatterns = [
     path("joined/", joined),
     path("paged/", paged),
     path("failing/", failing),
+    path("of-all-tenants/", of_all_tenants),
+    path("in-a-transaction/", in_a_transaction),
     path("nothing/", nothing),
     path("cached/", cached),
     path("__debug__/", include((of_toolbar, app_name))),

@@ -7,7 +7,7 @@ the wrapper only notes where a statement came from, and what it comes to is work
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from perfsuite.metrics.guard import Guard
@@ -118,6 +118,7 @@ def note(tally: Tally, noted: Note) -> None:
     if notes is None:
         notes = tally.tenant_notes = []
     notes.append(noted)
+    tally.remark(noted)
     if len(notes) >= MAX_NOTES:
         fold_notes((tally,), tally.route())
 
@@ -134,6 +135,18 @@ def fold_notes(tallies: Sequence[Tally], route: str) -> None:
                 _fold(state, notes, route)
         except Exception as exc:  # noqa: BLE001 - the guard's
             guard.failed(exc)
+
+
+def unscoped_in(notes: Iterable[Note], route: str) -> Iterator[tuple[str, str, str, Sequence[Owned]]]:
+    """Yield what of a request's notes is without its tenant: fingerprint, alias, call site and tables. Reports nothing."""
+    state = in_force.state
+    if state is None or state.allows(route):
+        return
+    for text, alias, site, told in notes:
+        unscoped = _verdict(state, text, alias).unscoped if told is None else told
+        if unscoped:
+            # Of MongoDB's, the text is the fingerprint.
+            yield text if told else dialect_of(alias).shape(text).fingerprint, alias, site, unscoped
 
 
 def _fold(state: State, notes: list[Note], route: str) -> None:
