@@ -112,6 +112,16 @@ def test_what_one_change_mends_stands_together_and_where_it_saves_most() -> None
     assert [row.route for row in findings() if row.state == "open"] == [row.route for row in findings("open")]
 
 
+def test_what_names_no_tenant_stands_before_all_that_saves_time() -> None:
+    shared = {"remedy": "one change"}
+    saw(route="/slow/", saving_us=900, evidence=shared)
+    saw(kind="tenant", route="/once/", saving_us=0)
+    for _ in range(2):
+        saw(kind="tenant", route="/twice/", saving_us=0)
+    saw(route="/slower/", saving_us=950)
+    assert [row.route for row in findings()] == ["/twice/", "/once/", "/slower/", "/slow/"]
+
+
 def test_one_finding_is_read_by_its_id() -> None:
     id_ = saw()
     saw(kind="duplicate")

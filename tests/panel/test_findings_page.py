@@ -156,6 +156,14 @@ def test_a_finding_of_any_kind_says_what_its_evidence_says(
     assert shown in permitted.get("/performance/findings/").content.decode()
 
 
+def test_what_names_no_tenant_is_said_to_stand_first(permitted: Client) -> None:
+    assert "what saves most in all first" in permitted.get("/performance/findings/").content.decode()
+    sighted("tenant", tables=[{"table": "leads", "column": "tenant_id"}], about="leads")
+    page = permitted.get("/performance/findings/").content.decode()
+    assert "what names no tenant, then what saves most in all" in page
+    assert "Tenant not named: leads" in page
+
+
 def test_a_missing_index_has_the_lines_that_make_it_to_copy(permitted: Client) -> None:
     lines = {
         "register": 'register("shop.Lead", Index("email"))',

@@ -9,14 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
-from perfsuite.metrics.findings import finding, set_state
+from perfsuite.metrics.findings import WORSE, finding, set_state
 from perfsuite.metrics.findings import findings as every_finding
 from perfsuite.panel.pages.answers import CHANGE, NotThere, chosen_of, may, said
 from perfsuite.panel.pages.told import STATES, Told, title_of
 from perfsuite.panel.pages.words import count
 from perfsuite.panel.place import Place
 
-# The largest savings first; what is beyond, `manage.py findings` lists.
+# The first of them, in the order in which they are read; what is beyond, `manage.py findings` lists.
 SHOWN = 50
 
 
@@ -44,6 +44,7 @@ def findings(request: HttpRequest, place: Place) -> HttpResponse:
         "kinds": [(each, title_of(each)) for each in kinds],
         "findings": [_shown(Told(row), place) for row in matching[:SHOWN]],
         "of": len(matching),
+        "worse_first": any(row.kind in WORSE for row in matching),
         "may_change": may(request, CHANGE),
     }
     return TemplateResponse(request, "perfsuite_panel/findings.html", context)

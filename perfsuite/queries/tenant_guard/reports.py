@@ -41,6 +41,7 @@ def report(
             evidence={
                 "tables": [{"table": owned.table, "column": owned.shown} for owned in unscoped],
                 "operation": operation,
+                "about": ", ".join(owned.table for owned in unscoped),
             },
         )
     )

@@ -109,6 +109,7 @@ def test_observe_runs_it_and_makes_it_a_finding(
 
     first, *others = seen()
     assert first["tables"] == [{"table": "testapp_book", "column": "author_id"}]
+    assert first["about"] == "testapp_book"
     assert first["alias"] == "default"
     assert first["count"] == 2
     assert "test_guarded.py" in first["site"]

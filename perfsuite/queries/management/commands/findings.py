@@ -21,7 +21,7 @@ NEW_SINCE = "1h"
 class Command(BaseCommand):
     """Lists findings, and ends with 2 if there are some that it is to fail on."""
 
-    help = "List what should be changed, what saves most in all first. Changes nothing."
+    help = "List what should be changed, what names no tenant and then what saves most in all first. Changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--state", choices=("open", "ignored", "resolved"), default=None)
