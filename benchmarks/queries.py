@@ -1,9 +1,9 @@
 """What the queries app costs, and what it finds: the figures of docs/topics/queries.md.
 
 Fingerprints are compared with sqlparse, in one run. What is found in the corpus of views is what corpus.py prints. The
-20-query view runs in one process with the execute wrapper off, on, and on with the tenant guard and CAPTURE_PARAMS, a batch of
-each in an order that is random anew in each round; a figure is the median over all rounds of the difference, or the ratio, of a
-round's batches, since a machine's speed drifts over seconds. Each request bears its share of what the recorder adds up later.
+20-query view runs in one process without and with the execute wrapper, request by request in an order that is random anew each
+time, since a machine's speed drifts; then the same with the tenant guard and CAPTURE_PARAMS. A figure is of the differences of
+these pairs. Each request bears its share of what the recorder adds up later, which is timed apart.
 How fast the machine is, a ``SELECT 1`` through Django's cursor tells. At last a million statements are sent that differ in a
 literal, and the process's memory is looked at.
 
@@ -20,10 +20,10 @@ import sys
 import tempfile
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import common
 
@@ -126,41 +126,26 @@ def verdict(value: float, bar: float) -> str:
 
 def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
     """Print what the wrapper adds to a view of 20 statements."""
-    from perfsuite.queries import sql
-
-    def everything() -> None:
-        use(MORE)
-        sql.install()
-
-    def plain() -> None:
-        use({})
-        sql.install()
-
-    switches = {"off": sql.uninstall, "on": plain, "on, guard and parameters": everything}
-    batches: dict[str, list[Batch]] = {way: [] for way in switches}
-    for number in range(rounds + 5):
-        for way in random.sample(list(switches), len(switches)):
-            switches[way]()
-            view()  # the settings are read anew
-            batch = batch_of(view, requests)
-            if number >= 5:
-                batches[way].append(batch)
     rows = []
-    for way in list(switches)[1:]:
-        for name in ("median", "mean"):
-            off, on = ([getattr(batch, name) for batch in batches[each]] for each in ("off", way))
-            added = [(with_it - without) / QUERIES for with_it, without in zip(on, off, strict=True)]
-            ratio = statistics.median([with_it / without for with_it, without in zip(on, off, strict=True)])
-            us = statistics.median(added)
+    for name, options in (("on", {}), ("on, guard and parameters", MORE)):
+        use(options)
+        off, on, later = in_pairs(view, rounds, requests)
+        added = [with_it - without for with_it, without in zip(on, off, strict=True)]
+        bare = statistics.median(off)
+        for of, us, error in (
+            ("median", statistics.median(added), error_of_median(added)),
+            ("mean of the middle 80 %", *middle(added)),
+        ):
+            ratio, each = 1 + (us + later) / bare, (us + later) / QUERIES
             rows.append(
                 [
-                    f"{way}, {name} of a batch",
-                    f"{statistics.median(off):.0f}",
-                    f"{statistics.median(on):.0f}",
+                    f"{name}, {of}",
+                    f"{bare:.0f}",
+                    f"{bare + us + later:.0f}",
                     f"{ratio:.3f}",
                     verdict(ratio, 1.05),
-                    f"{us:.2f} ± {error_of_median(added):.2f}",
-                    verdict(us, 5),
+                    f"{each:.2f} ± {error / QUERIES:.2f}",
+                    verdict(each, 5),
                 ]
             )
     common.print_table(
@@ -169,29 +154,64 @@ def overhead(view: Callable[[], float], rounds: int, requests: int) -> None:
     print(f"\nA bare SELECT 1 through Django's cursor takes {bare_statement():.1f} µs here.")
 
 
-class Batch(NamedTuple):
-    """The microseconds of a request, with its share of what is added up for all of them later."""
+def in_pairs(view: Callable[[], float], rounds: int, requests: int) -> tuple[list[float], list[float], float]:
+    """Serve requests without and with what is installed, in turns; return their microseconds, and what adding up one costs."""
+    from django.db import connection
 
-    median: float
-    mean: float
-
-
-def batch_of(view: Callable[[], float], requests: int) -> Batch:
-    """Serve requests, fewer than the recorder adds up by itself, and have them added up."""
     from perfsuite.metrics.recorder import recorder
+    from perfsuite.queries import sql
 
-    recorder._add_up(wait=True)  # noqa: SLF001 - what take() does, without its sources
-    took = [view() for _ in range(requests)]
-    started = time.perf_counter()
-    recorder._add_up(wait=True)  # noqa: SLF001
-    later = (time.perf_counter() - started) / requests * 1e6
-    return Batch(statistics.median(took) + later, statistics.fmean(took) + later)
+    wrappers: list[Any] = []
+
+    def off() -> None:
+        sql.uninstall()
+        wrappers[:] = connection.execute_wrappers  # the guard's
+        connection.execute_wrappers.clear()
+
+    def on() -> None:
+        connection.execute_wrappers[:] = wrappers
+        sql.install()
+
+    took: dict[bool, list[float]] = {False: [], True: []}
+    later: dict[bool, list[float]] = {False: [], True: []}
+
+    def serve(way: bool, times: int = 1) -> float:
+        if way:
+            on()
+        us = [view() for _ in range(times)]
+        if way:
+            off()
+        return us[-1]
+
+    def in_turns() -> Iterator[bool]:
+        yield from random.sample([False, True], 2)
+
+    off()
+    for number in range(rounds):
+        # Together fewer than the recorder adds up by itself.
+        for way in (way for _ in range(requests // 2) for way in in_turns()):
+            took[way].append(serve(way))
+        recorder._add_up(wait=True)  # noqa: SLF001 - what take() does, without its sources
+        for way in in_turns() if number % 5 == 0 else ():
+            serve(way, requests)
+            started = time.perf_counter()
+            recorder._add_up(wait=True)  # noqa: SLF001
+            later[way].append((time.perf_counter() - started) / requests * 1e6)
+    on()
+    return took[False], took[True], statistics.median(later[True]) - statistics.median(later[False])
 
 
 def error_of_median(values: list[float]) -> float:
     """Return the standard error of the median, by the quartiles."""
     low, _, high = statistics.quantiles(values, n=4)
     return 1.2533 * (high - low) / 1.349 / len(values) ** 0.5
+
+
+def middle(values: list[float]) -> tuple[float, float]:
+    """Return the mean of the middle 80 %, and its standard error."""
+    tenth = len(values) // 10
+    kept = sorted(values)[tenth:-tenth]
+    return statistics.fmean(kept), statistics.stdev(kept) / len(kept) ** 0.5
 
 
 def use(options: dict[str, Any]) -> None:
