@@ -8,25 +8,27 @@ the same each time is searched once, and of its other requests the times are add
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 
 class Columns(NamedTuple):
-    """The statements of one request, by what sql.py notes of each; or commands of MongoDB, whose texts are shapes."""
+    """The statements of one request, by what sql.py notes of each; or commands of MongoDB, whose texts are shapes.
 
-    texts: list[Any]
-    aliases: list[str]
-    seconds: list[float]
-    failed: list[bool]
-    keys: list[Any]
-    sites: list[Any]
-    rows: list[Any]
+    ``params`` are with CAPTURE_PARAMS the parameters of each, else None.
+    """
+
+    texts: tuple[Any, ...]
+    aliases: tuple[str, ...]
+    seconds: tuple[float, ...]
+    failed: tuple[bool, ...]
+    keys: tuple[Any, ...]
+    sites: tuple[Any, ...]
+    params: tuple[Any, ...]
+    rows: tuple[Any, ...]
 
 
-# What sql.py notes of a statement, and where the columns stand in that.
-WIDTH = 8
-_of_columns = [itemgetter(place) for place in (0, 1, 2, 3, 4, 5, 7)]
+# So much is noted of a statement.
+WIDTH = len(Columns._fields)
 
 
 class Pattern(NamedTuple):
@@ -35,17 +37,17 @@ class Pattern(NamedTuple):
     ``alike`` tells which keys are, and ``alike_rows`` which filters of commands are; None where all differ.
     """
 
-    texts: list[Any]
-    aliases: list[str]
-    sites: list[Any]
+    texts: tuple[Any, ...]
+    aliases: tuple[str, ...]
+    sites: tuple[Any, ...]
     alike: list[int] | None
     alike_rows: list[int] | None = None
 
 
 # Hot path: benchmarks/overhead.py
 def columns_of(statements: Sequence[Any]) -> Columns:
-    """Return statements by columns; one zip() of them all takes three times as long."""
-    return Columns(*[list(map(of_column, statements)) for of_column in _of_columns])
+    """Return statements by columns; there must be one at least."""
+    return Columns(*zip(*statements, strict=True))
 
 
 # Hot path: benchmarks/overhead.py
@@ -59,7 +61,7 @@ def pattern_of(columns: Columns, n_plus_one_ms: float) -> Pattern | None:
     return Pattern(columns.texts, columns.aliases, columns.sites, _alike(keys), rows)
 
 
-def _alike(keys: list[Any]) -> list[int] | None:
+def _alike(keys: Sequence[Any]) -> list[int] | None:
     """Return for each key the place of the first that is like it, or None if all differ."""
     if len(set(keys)) == len(keys) and None not in keys:
         return None
