@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -195,16 +195,15 @@ def in_pairs(view: Callable[[], float], rounds: int, requests: int) -> tuple[lis
             off()
         return us
 
-    def in_turns() -> Iterator[bool]:
-        yield from random.sample([False, True], 2)
+    def in_turns(times: int) -> list[bool]:
+        return [way for _ in range(times) for way in random.sample([False, True], 2)]
 
     off()
     for number in range(rounds):
-        # Together fewer than the recorder adds up by itself.
-        for way in (way for _ in range(requests // 6) for way in in_turns()):
+        for way in in_turns(requests // 6):  # together fewer than the recorder adds up by itself
             took[way] += serve(way, 2)
         recorder._add_up(wait=True)  # noqa: SLF001 - what take() does, without its sources
-        for way in in_turns() if number % 5 == 0 else ():
+        for way in in_turns(number % 5 == 0):
             serve(way, requests)
             started = time.perf_counter()
             recorder._add_up(wait=True)  # noqa: SLF001
