@@ -11,7 +11,7 @@ import logging
 import time
 from time import perf_counter
 
-from perfsuite.metrics.request import current
+from perfsuite.metrics.request import in_hand
 
 logger = logging.getLogger("perfsuite.caching")
 
@@ -41,11 +41,11 @@ class Breaker:
         if self.is_open:
             raise SharedAway
         # The request's time in caches: without this instant and with that of the exit it has grown by what lies between.
-        if (tally := current.get()) is not None:
+        if (tally := in_hand()) is not None:
             tally.cache_s -= perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, where: object) -> None:
-        if (tally := current.get()) is not None:
+        if (tally := in_hand()) is not None:
             tally.cache_s += perf_counter()
         if exc is None:
             self._in_row = 0

@@ -28,7 +28,7 @@ from perfsuite.caching.counts import AliasCounts, advance, guard, observations, 
 from perfsuite.caching.tiered import TieredCache
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.recorder import recorder
-from perfsuite.metrics.request import current
+from perfsuite.metrics.request import in_hand
 
 READS, SETS, DELETES = ("get", "get_many"), ("set", "add", "set_many"), ("delete", "delete_many")
 OTHERS = ("touch", "has_key", "incr", "decr", "incr_version", "decr_version", "clear")
@@ -271,7 +271,7 @@ def _failed(counts: AliasCounts, operation: str, seconds: float) -> None:
 
 def _took(counts: AliasCounts, operation: str, seconds: float) -> None:
     counts.took(operation, seconds)
-    if (tally := current.get()) is not None:
+    if (tally := in_hand()) is not None:
         tally.cache_s += seconds
 
 

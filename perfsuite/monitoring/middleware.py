@@ -21,7 +21,7 @@ from perfsuite.metrics import kinds as own
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.metrics.request import MAX_HELD_LATER, Tally, current, fold, prompt
+from perfsuite.metrics.request import MAX_HELD_LATER, Tally, current, fold, in_hand, prompt
 from perfsuite.monitoring import kinds
 from perfsuite.monitoring.server_timing import add_server_timing
 from perfsuite.streaming import follow
@@ -128,7 +128,7 @@ class RequestMetricsMiddleware:
         span = begin(request)
         if span is None:
             return self.get_response(request)  # type: ignore[no-any-return]
-        previous = current.get()
+        previous = in_hand()
         current.set(span.tally)
         try:
             response: HttpResponseBase = self.get_response(request)
@@ -145,7 +145,7 @@ class RequestMetricsMiddleware:
         span = begin(request)
         if span is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
-        previous = current.get()
+        previous = in_hand()
         current.set(span.tally)
         try:
             response: HttpResponseBase = await self.get_response(request)
@@ -164,7 +164,7 @@ def begin(request: HttpRequest) -> Span | None:
         return None
     try:
         span = Span(request)
-        outer = current.get()
+        outer = in_hand()
         if outer is not None:
             outer.encloses(span.tally)
         return span

@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries import kinds
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.limits import limits
@@ -114,7 +114,7 @@ def _connecting(original: Any) -> Any:
 
 def _connected(connection: Any, seconds: float, failed: bool) -> None:
     try:
-        tally = current.get()
+        tally = in_hand()
         figures = of_alias(connection)
         if figures is None or tally is None or tally.closed:
             return
@@ -175,7 +175,7 @@ def _autocommitting(original: Any) -> Any:
 
 def _begun(connection: Any) -> None:
     try:
-        tally = current.get()
+        tally = in_hand()
         if tally is not None and not tally.closed:
             at = tally.folded_count + len(tally.held)
             connection.__dict__["_perfsuite_began"] = perf_counter(), tally, at
@@ -189,7 +189,7 @@ def _ended(connection: Any, began: float, tally: Tally, at: int) -> None:
         figures = of_alias(connection)
         if figures is not None:
             figures.transaction_us.append(seconds * 1e6)
-        if seconds < limits.long_s or tally.closed or tally is not current.get():
+        if seconds < limits.long_s or tally.closed or tally is not in_hand():
             return
         notes = notes_of(tally)
         if len(notes.transactions) < MAX_TRANSACTIONS:

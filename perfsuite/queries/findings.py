@@ -215,7 +215,7 @@ def remember(labels: Labels, shape: Shape, tally: Tally, statement: Sequence[Any
         }
         sql = getattr(what, "sql", what)  # djongo's stands with what became of it
         # They are there with CAPTURE_PARAMS; the rows of a statement come last.
-        kept = next((each for each in statement[PARAMS : PARAMS + 1] if isinstance(each, list)), None)
+        kept = next((list(each) for each in statement[PARAMS : PARAMS + 1] if each is not None), None)
         if isinstance(sql, str):
             params = _masked(sql, kept)
             # The host masks what it is given as parameters; what it wrote into its text it has not seen as such.

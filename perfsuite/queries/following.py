@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextvars import Token
 from typing import Any, NamedTuple
 
-from perfsuite.metrics.request import Statement, Tally, current
+from perfsuite.metrics.request import Statement, Tally, current, in_hand
 from perfsuite.queries.callsite import Seen
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.repeats import Site
@@ -103,7 +103,7 @@ class Block:
 
     def begin(self) -> None:
         """Follow from now on: the tally in hand, or a new one where nothing would be noted."""
-        outer = current.get()
+        outer = in_hand()
         if outer is None or outer.closed:
             outer = Watch()
             self._token = current.set(outer)

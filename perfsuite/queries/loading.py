@@ -21,7 +21,7 @@ from django.db.models import BinaryField, JSONField, Model, TextField
 
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.metrics.sightings import Sighting, sight
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.dialects import dialect_of
@@ -220,7 +220,7 @@ def _reading(original: object) -> Any:
 
 def _in_hand() -> Loaded | None:
     """Return the sample that the request in hand is, if it is one and goes on."""
-    tally = current.get()
+    tally = in_hand()
     if tally is None or tally.notes is None:
         return None
     loaded: Loaded | None = tally.notes.loaded

@@ -18,7 +18,7 @@ from django.db import connections
 from pymongo import monitoring
 
 from perfsuite.metrics.guard import Guard
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.limits import limits
 from perfsuite.queries.mongo_many import site_of_many
@@ -62,7 +62,7 @@ class CommandTimes(monitoring.CommandListener):
     # Hot path: benchmarks/mongodb.py
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Remember a command that a request sends."""
-        tally = current.get()
+        tally = in_hand()
         if tally is None or tally.closed or not _guard.on:
             tally = tally_of(tally) if _guard.on else None
             if tally is None:

@@ -27,7 +27,7 @@ from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.flusher import in_test_run
 from perfsuite.metrics.guard import Guard
 from perfsuite.metrics.recorder import Observation, recorder
-from perfsuite.metrics.request import Tally, current, fold, suppress
+from perfsuite.metrics.request import Tally, current, fold, in_hand, suppress
 from perfsuite.queries import kinds
 from perfsuite.queries.patching import Patch
 
@@ -159,7 +159,7 @@ class Run:
     def begin(self) -> Run:
         """Give the context at hand a tally of its own."""
         try:
-            outer = current.get()
+            outer = in_hand()
             if (outer is None or isinstance(outer, Outside)) and guard.on and MetricsSettings.get().enabled:
                 self._tally = _begun(Outside(self.label, finds=self.label != SHELL))
                 self._token = current.set(self._tally)
@@ -206,7 +206,7 @@ def _executing(original: Any) -> Any:
     @wraps(original)
     def execute(self: BaseCommand, *args: Any, **kwargs: Any) -> Any:
         # One that a request, a task or another command calls is a part of that.
-        if not patch.on or not guard.on or current.get() is not None or in_test_run():
+        if not patch.on or not guard.on or in_hand() is not None or in_test_run():
             return original(self, *args, **kwargs)
         module = type(self).__module__
         name = module.rpartition(".")[2]

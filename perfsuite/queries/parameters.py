@@ -144,10 +144,7 @@ def _ends(values: Any) -> Any:
 
 def kept(parameters: Any) -> list[Any]:
     """Return the parameters as what can be kept: plain values, texts cut, and only so many of them."""
-    if type(parameters) is tuple:
-        if len(parameters) == 1 and type(parameters[0]) in _as_is:  # as most loops have
-            return [parameters[0]]
-    else:
+    if type(parameters) is not tuple:
         parameters = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     some = itertools.islice(parameters, MAX_VALUES)
     return [value if type(value) in _as_is else _kept(value) for value in some]

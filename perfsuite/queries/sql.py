@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.request import MAX_HELD, Tally, current, on_fold, prompt
+from perfsuite.metrics.request import MAX_HELD, Tally, in_hand, on_fold, prompt
 from perfsuite.queries import connecting, loading, outside
 from perfsuite.queries.callsite import NEARER, STEADY, UNLOOKED, Seen, _getframe
 from perfsuite.queries.conf import QuerySettings
@@ -34,7 +34,7 @@ from perfsuite.queries.translation import note_djongo_statement
 # What is there with the wrapper, and not without it.
 HOOKS = (connecting, loading, outside)
 
-# With so many, the next statement has them folded.
+# With so many, the next statement has them folded whose line is looked at.
 ALMOST_FULL = MAX_HELD - 1
 
 # Django writes each statement anew; one that came before is held as the text that it was then, so that the new one's memory
@@ -47,7 +47,7 @@ def note_statement(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     """Run a statement and note it in the tally of the request in hand, if there is one."""
-    tally = current.get()
+    tally = in_hand()
     if (tally is None or tally.closed or not guard.on) and (tally := tally_of(tally)) is None:
         return execute(sql, params, many, context)
     started = perf_counter()
@@ -61,21 +61,25 @@ def note_statement(
         held = tally.held
         came = tally.seen.get(sql) if params.__class__ is tuple and params and not many else None
         # The short way of what a loop runs, which comes from where it came from before, and that of what comes alone.
-        if came.__class__ is Seen and 0 < len(held) < ALMOST_FULL:
-            sure, same = came.sure, came.same
-            if not sure and came.near and len(params) == 1 and tracing_guard.on:
+        if came.__class__ is Seen and held:
+            if (
+                not came.sure
+                and came.near
+                and len(params) == 1
+                and len(held) < ALMOST_FULL
+                and tracing_guard.on
+            ):
                 frame = _getframe(came.near)
                 if frame.f_code is came.code and frame.f_lasti == came.instruction:
-                    same += 1
-                    sure = 1 + UNLOOKED if same > STEADY else 1
-            if sure:
-                alias = context["connection"].alias
-                rows = UNKNOWN if came.silent_on == alias else context["cursor"].cursor.rowcount
-                if rows <= limits.rows:
+                    came.same += 1
+                    came.sure = 1 + UNLOOKED if came.same > STEADY else 1
+            if came.sure:
+                alias, rows = context["connection"].alias, UNKNOWN
+                if came.silent_on == alias or (rows := context["cursor"].cursor.rowcount) <= limits.rows:
                     key = params if len(params) == 1 and type(params[0]) is int else key_of(params)
-                    own = kept(params) if capture.on else None
+                    own = (params if key is params else kept(params)) if capture.on else None
                     held.append((came.what, alias, seconds, False, key, came.site, own, rows))
-                    came.sure, came.same = sure - 1, same
+                    came.sure -= 1
                     return result
         elif sql in settled and _note_settled(tally, sql, params, many, context, seconds):
             return result
@@ -115,7 +119,7 @@ def _note_settled(
     else:
         tally.seen[text] = came + 1
     key = params if len(params) == 1 and type(params[0]) is int else key_of(params)
-    own = kept(params) if capture.on else None
+    own = (params if key is params else kept(params)) if capture.on else None
     if not held:
         began(tally)
     held.append((text, context["connection"].alias, seconds, False, key, site, own, rows))

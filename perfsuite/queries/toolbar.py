@@ -23,7 +23,7 @@ from django.utils.html import format_html
 
 from perfsuite.metrics.conf import MetricsSettings
 from perfsuite.metrics.guard import Guard
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries.advice import advise
 from perfsuite.queries.conf import QuerySettings
 from perfsuite.queries.findings import limits
@@ -90,7 +90,7 @@ class PerfsuitePanel(Panel):  # type: ignore[misc]  # the toolbar has no types
         if self._block is not None or _why_not() or not guard.on:
             return
         try:
-            tally = current.get()
+            tally = in_hand()
             self._cache_s = 0.0 if tally is None else tally.cache_s
             self._began = perf_counter()
             block = Block(Followed(MAX_STATEMENTS))
@@ -106,7 +106,7 @@ class PerfsuitePanel(Panel):  # type: ignore[misc]  # the toolbar has no types
         try:
             try:
                 self._took = perf_counter() - self._began
-                tally = current.get()
+                tally = in_hand()
                 self._cache_s = 0.0 if tally is None else max(0.0, tally.cache_s - self._cache_s)
             finally:
                 self._block.end()

@@ -30,7 +30,7 @@ MAX_LOOKED_UP = 500
 MAX_BITS = 64
 
 # The key, the site, and with CAPTURE_PARAMS the parameters, else None.
-Traced = tuple["Key | None", "Site | None", "list[Any] | None"]
+Traced = tuple["Key | None", "Site | None", "Sequence[Any] | None"]
 
 UNTRACED: Traced = (None, None, None)
 
@@ -81,11 +81,11 @@ def trace(
                 site = came.again()
                 if values > 1:  # of a single one, the keys tell whether it changes
                     site = came.compare(params)
-        key = None
-        if not many:  # most loops ask for a row by its number, whose key is that
-            is_number = values == 1 and type(params[0]) is int and params[0].bit_length() <= MAX_BITS
-            key = params if is_number else key_of(params)
-        return (key, site, kept(params)) if capture.on else (key, site, None)
+        # Most loops ask for a row by its number, whose key is that.
+        is_number = values == 1 and not many and type(params[0]) is int and params[0].bit_length() <= MAX_BITS
+        key = None if many else params if is_number else key_of(params)
+        own = (params if is_number else kept(params)) if capture.on else None
+        return key, site, own
     except Exception as exc:  # noqa: BLE001 - the guard's
         guard.failed(exc)
         return UNTRACED

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries.fingerprint import MAX_FINGERPRINT_CHARS, MAX_SQL_CHARS, Shape
 from perfsuite.queries.outside import tally_of
 from perfsuite.queries.statements import Command, Entry, guard, note, shape_of
@@ -78,7 +78,7 @@ def note_djongo_statement(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     """Run a statement of djongo's and note it in the tally of the request in hand, if there is one."""
-    tally = current.get()
+    tally = in_hand()
     if tally is None or tally.closed or not guard.on:
         tally = tally_of(tally)
         if tally is None:

@@ -17,7 +17,7 @@ from django.db.backends.signals import connection_created
 
 from perfsuite.metrics import guard
 from perfsuite.metrics.conf import MetricsSettings
-from perfsuite.metrics.request import current
+from perfsuite.metrics.request import in_hand
 from perfsuite.queries import sql
 from perfsuite.queries.following import Block, Followed, Ran, Watch
 
@@ -100,6 +100,6 @@ def _guards() -> list[guard.Guard]:
 
 
 def _next_unit(**kwargs: object) -> None:
-    tally = current.get()
+    tally = in_hand()
     if isinstance(tally, Watch):
         tally.next_unit()

@@ -187,7 +187,7 @@ def test_hooks_that_throw_leave_connections_and_transactions_alone(
         raise RuntimeError("broken")
 
     monkeypatch.setattr(connecting, "of_alias", broken)
-    monkeypatch.setattr(connecting, "current", None)
+    monkeypatch.setattr(connecting, "in_hand", None)
     connecting.guard.on = True
     with transaction.atomic():
         ask()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from perfsuite.metrics.guard import Guard
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.dialects import dialect_of
 from perfsuite.queries.fingerprint import MAX_CACHED_CHARS
@@ -80,7 +80,7 @@ def _look(sql: Any, context: dict[str, Any]) -> None:
 
 def _judge(state: State, sql: Any, text: str, alias: str) -> Exception | None:
     """Note a statement of the tenant in hand for later, or judge it now if it may have to be raised for."""
-    tally = current.get()
+    tally = in_hand()
     if tally is not None and tally.closed:
         tally = None
     if state.mode != RAISE and state.collect is None and tally is not None:

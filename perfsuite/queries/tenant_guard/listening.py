@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perfsuite.metrics.request import Tally, current
+from perfsuite.metrics.request import Tally, in_hand
 from perfsuite.queries.callsite import call_site
 from perfsuite.queries.fingerprint import Shape
 from perfsuite.queries.tenant_guard.documents import verdict_of_command
@@ -39,7 +39,7 @@ def judge_command(tally: Tally, name: str, command: Mapping[str, Any], what: Sha
 
 def settle_command(state: State, verdict: Verdict, what: Shape, alias: str) -> Exception | None:
     """Report a command that is not in order, and return what to raise for it."""
-    tally, site = current.get(), call_site()
+    tally, site = in_hand(), call_site()
     route = tally.route() if tally is not None and not tally.closed else ""
     if state.allows(route):
         return None
