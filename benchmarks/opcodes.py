@@ -1,4 +1,4 @@
-"""What the queries app has Python run for a query, counted and not timed: the same on any machine, however busy it is.
+"""What the queries app has Python run for a query, counted and not timed: the same by one Python on any machine, busy or not.
 
 The 20-query view of queries.py runs without and with the execute wrapper while Python counts the instructions of its bytecode, by
 function. Told is how many more there are with it, a query, what requests come to included. What C code does for an instruction is
@@ -74,7 +74,7 @@ def counted(view: Callable[[], float]) -> tuple[Counter[CodeType], Counter[CodeT
         count = Counter[CodeType]()
         sys.settrace(counter(count))
         try:
-            serve(WARM_UP)  # from Python 3.12 on, a function is counted from its second call on
+            serve(WARM_UP)  # Python 3.13 counts a function from its second call on
             count.clear()
             serve(REQUESTS)
         finally:

@@ -24,7 +24,7 @@ MIDDLEWARE = "<middleware>"
 # where more time may be added to it.
 Statement = tuple[Any, ...] | list[Any]
 
-# A request that runs more statements than about this has them folded while it runs, so that its tally stays small.
+# A request that runs more statements than this has them folded while it runs, so that its tally stays small.
 MAX_HELD = 1_000
 
 
@@ -126,7 +126,7 @@ Fold = Callable[[Sequence[Tally], str], None]
 
 current: ContextVar[Tally | None] = ContextVar("perfsuite_tally", default=None)
 # The tally of the request in hand, if there is one; for hooks. To call a method of a name that is imported, Python makes a bound
-# method each time, which takes ten times as long as this.
+# method each time, which takes several times as long as this.
 in_hand: Callable[[], Tally | None] = current.get
 _folds: list[Fold] = []
 

@@ -34,7 +34,7 @@ from perfsuite.queries.translation import note_djongo_statement
 # What is there with the wrapper, and not without it.
 HOOKS = (connecting, loading, outside)
 
-# With so many, the next statement has them folded whose line is looked at.
+# With so many, the next statement has them folded.
 ALMOST_FULL = MAX_HELD - 1
 
 # Django writes each statement anew; one that came before is held as the text that it was then, so that the new one's memory
@@ -61,14 +61,8 @@ def note_statement(
         held = tally.held
         came = tally.seen.get(sql) if params.__class__ is tuple and params and not many else None
         # The short way of what a loop runs, which comes from where it came from before, and that of what comes alone.
-        if came.__class__ is Seen and held:
-            if (
-                not came.sure
-                and came.near
-                and len(params) == 1
-                and len(held) < ALMOST_FULL
-                and tracing_guard.on
-            ):
+        if came.__class__ is Seen and 0 < len(held) < ALMOST_FULL:
+            if not came.sure and came.near and len(params) == 1 and tracing_guard.on:
                 frame = _getframe(came.near)
                 if frame.f_code is came.code and frame.f_lasti == came.instruction:
                     came.same += 1
